@@ -1,0 +1,414 @@
+"""Files to blocks of samples: the only module that knows PyAV (FFmpeg). Its only user is `soundalike.audio`.
+
+A file is recognized by its content, never by its name. One decoder serves every format, so copies of the same
+samples in WAV, FLAC, AIFF or ALAC arrive bit for bit the same. Nothing outside the file is ever opened:
+playlists and other formats that name further files or addresses are not on the list of formats, and the only
+protocol is the local file. One file uses one core; FFmpeg works with the interpreter lock released.
+
+What damage costs: a packet that does not decode is skipped and counted; an end that comes too early is noted;
+only a file of which nothing decodes is an error. Declared sizes are not believed: memory and work are bounded
+by the bytes that are really there.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from soundalike.errors import SoundError, SoundErrorCode
+from soundalike.types import F32, SoundInfo
+
+# Self-contained formats that can hold sound. Left out on purpose: all that refer to other files or addresses
+# (hls, dash, concat, sdp, image2, ...), that are guessed from the name alone (raw PCM), or that hold pictures.
+_FORMATS = (
+    "wav,w64,flac,aiff,caf,au,mp3,aac,loas,mov,ogg,matroska,asf,asf_o,xwma,amr,ac3,eac3,dts,dtshd,truehd,mlp,ape,"
+    "wv,tta,tak,mpc,mpc8,dsf,iff,shn,bonk,rka,osq,qoa,wavarc,oma,aea,vqf,iamf,avi,flv,mpegts,mpeg,mxf,rm,nut,dv,"
+    "wtv,gxf,swf,voc,ircam,nistsphere,avr,paf,epaf,pvf,sds,sol,siff,wve,wsd,dss,act,qcp,mmf,aa,adx,vag,brstm,bfstm,"
+    "fsb,xvag,hca,hcom,sox,xa,txd,ast,rso,smk,bink,binka,thp"
+)
+_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+
+_STATES_LENGTH = ("wav", "w64", "flac", "aiff", "caf", "mov", "matroska", "tta", "wv", "ape")
+
+# First bytes of formats whose readers refuse a damaged header: tells "damaged" from "not sound at all".
+_MAGIC = (
+    b"RIFF....WAVE", b"RF64....WAVE", b"BW64....WAVE", b"RIFX....WAVE", b"riff\x2e\x91\xcf\x11", b"fLaC",
+    b"OggS",
+    b"FORM....AIF", b"caff", b".snd", b"ID3", b"....ftyp", b"....moov", b"....mdat", b"\x1aE\xdf\xa3",
+    b"0&\xb2u\x8ef\xcf\x11", b"wvpk", b"TTA1", b"MAC ", b"#!AMR", b"MPCK", b"MP+", b"DSD ",
+)  # fmt: skip
+
+# FFmpeg's sample formats: the type of a sample, and the factor that makes full scale 1.0.
+_SAMPLES: dict[str, tuple[Any, Any]] = {
+    "u8": (np.uint8, np.float32(2.0**-7)),
+    "s16": (np.int16, np.float32(2.0**-15)),
+    "s32": (np.int32, np.float32(2.0**-31)),
+    "s64": (np.int64, np.float32(2.0**-63)),
+    "flt": (np.float32, None),
+    "dbl": (np.float64, None),
+}
+_MAX_PLANES = 8  # of one planar frame; PyAV finds further ones by reading past the end of a list
+
+_RATES = range(100, 6_200_001)  # Hz; DSD1024 decodes to 5.6 MHz
+_CHANNELS = range(1, 65)
+_MAX_BLOCK = 1 << 22  # samples in a block, all channels together
+_MAX_VALUE = 1e12  # beyond are broken bits, not sound; 32-bit integers stored as floats stay below
+_MAX_BARREN = 10_000  # packets in a row without one sample before a decoder counts as stuck
+_MAX_CHANGES = 1_000  # of sample rate or channels within one file
+_MAX_REREAD = 16  # bytes decoded per byte of the file: more is a file that points at itself in a loop
+
+Planes = list[npt.NDArray[Any]]  # (channels, n) each, together all channels of a frame, as decoded
+
+
+class Decoder:
+    """One open file: what it is, its samples in blocks of a fixed size, and what was wrong with it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._n_bytes = check_file(path)
+        self._container = _open(path)
+        try:
+            self._stream = _choose_stream(path, self._container)
+            self.info = _describe(path, self._container, self._stream)
+        except BaseException:
+            self.close()
+            raise
+        self._n_samples: Counter[int] = Counter()  # by sample rate
+        self._n_packets = 0
+        self._n_bad_packets = 0
+        self._n_bad_values = 0
+        self._n_changes = 0
+        self._stopped = ""  # why decoding ended before the end of the file
+
+    def close(self) -> None:
+        """Close the file; a second call does nothing."""
+        self._container.close()
+
+    @property
+    def duration_s(self) -> float:
+        """Length of what was decoded so far, in seconds of the file's own samples."""
+        return sum(n / rate for rate, n in self._n_samples.items())
+
+    def blocks(self) -> Iterator[tuple[F32, int]]:
+        """Yield blocks ``(n, channels)`` of about half a second, each with its sample rate in Hz.
+
+        Blocks lie on a grid from the start of the file, whatever the sizes of the codec's frames; a change of
+        rate or channels within the file ends one block early and starts a new grid.
+
+        Raises
+        ------
+        SoundError
+            after the last packet when there was not one sample, or when the system stops reading
+        """
+        grid = _Grid(0, 0)
+        for planes, rate in self._frames():
+            channels = sum(map(len, planes))
+            if (channels, rate) != (grid.channels, grid.rate):
+                yield from self._finish(grid, grid.rest())
+                if not self._accept_change(channels, rate, first=not grid.rate):
+                    return
+                grid = _Grid(channels, rate)
+            yield from self._finish(grid, grid.push(planes))
+        yield from self._finish(grid, grid.rest())
+        if not self._n_samples:
+            raise self._nothing_decoded()
+
+    def warnings(self) -> tuple[str, ...]:
+        """Damage that was survived, in plain words; complete after the last block."""
+        notes = []
+        if self._n_bad_packets:
+            notes.append(f"{self._n_bad_packets} of {self._n_packets} packets were damaged and left out")
+        if self._n_bad_values:
+            notes.append(f"{self._n_bad_values} samples were not usable numbers and count as silence")
+        if self._n_changes:
+            notes.append(f"the sample rate or the channels change {self._n_changes} times within the file")
+        if self._stopped:
+            notes.append(f"stopped after {self.duration_s:.2f} s: {self._stopped}")
+        elif _states_length(self.info) and self.duration_s < 0.98 * self.info.duration_s - 0.1:
+            notes.append(
+                f"ends after {self.duration_s:.2f} s of {self.info.duration_s:.2f} s that it declares"
+            )
+        return tuple(notes)
+
+    def _finish(self, grid: _Grid, blocks: list[F32]) -> Iterator[tuple[F32, int]]:
+        for block in blocks:
+            if grid.is_float:
+                self._n_bad_values += _silence_bad_values(block)
+            self._n_samples[grid.rate] += len(block)
+            yield block, grid.rate
+
+    def _accept_change(self, channels: int, rate: int, *, first: bool) -> bool:
+        sane = rate in _RATES and channels in _CHANNELS
+        if first and not sane:
+            raise SoundError(self.path, "damaged", f"{channels} channels at {rate} Hz are not plausible")
+        if not first:
+            self._n_changes += 1
+            if not sane or self._n_changes > _MAX_CHANGES:
+                self._stopped = f"the sound turns into {channels} channels at {rate} Hz"
+                return False
+        return True
+
+    def _frames(self) -> Iterator[tuple[Planes, int]]:
+        """Yield every decoded frame as its planes and its sample rate."""
+        n_declared = _declared_samples(self._container, self._stream)
+        n_seen = n_barren = 0
+        pack = None
+        for packet in self._packets():
+            n_barren += 1
+            for frame in self._decode(packet):
+                if frame.format.is_planar and frame.layout.nb_channels > _MAX_PLANES:
+                    pack = pack or av.AudioResampler(format=frame.format.name.removesuffix("p"))
+                    frame = pack.resample(frame)[0]
+                planes, n = _planes(frame)
+                if n_seen < n_declared < n_seen + n:
+                    planes = [plane[:, : n_declared - n_seen] for plane in planes]
+                n_seen += n
+                if n:
+                    n_barren = 0
+                    yield planes, frame.sample_rate
+            if n_barren > _MAX_BARREN:
+                self._stopped = f"{n_barren} packets in a row hold nothing that decodes"
+                return
+
+    def _packets(self) -> Iterator[Any]:
+        """Yield the stream's packets, then None: what the decoder still holds back is to be drained."""
+        budget = self._n_bytes * _MAX_REREAD + 65_536
+        try:
+            for packet in self._container.demux(self._stream):
+                budget -= packet.size + 1
+                if budget < 0:
+                    self._stopped = "the file refers to the same bytes again and again"
+                    break
+                if packet.size:
+                    self._n_packets += 1
+                    yield packet
+        except av.FFmpegError as error:
+            _check_readable(self.path)
+            self._stopped = _reason(error)
+        yield None
+
+    def _decode(self, packet: Any) -> list[Any]:
+        try:
+            return self._stream.decode(packet)  # type: ignore[no-any-return]
+        except av.FFmpegError:
+            self._n_bad_packets += packet is not None
+            return []
+
+    def _nothing_decoded(self) -> SoundError:
+        kind = f"recognized as {self.info.codec} in {self.info.container}"
+        if self._stopped:
+            return SoundError(self.path, "damaged", f"{kind}, but nothing decodes: {self._stopped}")
+        if self._n_bad_packets or (not self._n_packets and self.info.duration_s > 0):
+            return SoundError(self.path, "damaged", f"{kind}, but nothing in it decodes; get a fresh copy")
+        return SoundError(self.path, "empty", f"{kind}, but it holds no samples")
+
+
+class _Grid:
+    """Frames of any size in, blocks of one size out, as float32."""
+
+    def __init__(self, channels: int, rate: int) -> None:
+        self.channels = channels
+        self.rate = rate
+        self.is_float = False  # only floats can hold values that are not numbers
+        self._size = max(1, min(rate // 2, _MAX_BLOCK // max(channels, 1)))
+        self._block: F32 = np.empty((channels, self._size), np.float32)
+        self._n = 0  # samples in the block
+
+    def push(self, planes: Planes) -> list[F32]:
+        """Take in a frame; give the blocks ``(n, channels)`` that it fills."""
+        self.is_float |= planes[0].dtype.kind == "f"
+        full = []
+        start, end = 0, planes[0].shape[1]
+        while start < end:
+            take = min(end - start, self._size - self._n)
+            row = 0
+            for plane in planes:
+                out = self._block[row : row + len(plane), self._n : self._n + take]
+                _to_float(plane[:, start : start + take], out)
+                row += len(plane)
+            start += take
+            self._n += take
+            if self._n == self._size:
+                full += self.rest()
+        return full
+
+    def rest(self) -> list[F32]:
+        """Give the block that is not full yet, if it holds anything."""
+        if not self._n:
+            return []
+        block = self._block[:, : self._n].T
+        self._block = np.empty_like(self._block)
+        self._n = 0
+        return [block]
+
+
+def check_file(path: Path) -> int:
+    """Size in bytes of a file that can be opened for reading.
+
+    Raises
+    ------
+    SoundError
+        ``missing``, ``unreadable`` or ``empty``
+    """
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        raise _system_error(path, error) from error
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
+        raise SoundError(path, "unreadable", f"it is {kind}")
+    if status.st_size == 0:
+        raise SoundError(path, "empty", "the file has no bytes")
+    return status.st_size
+
+
+def _open(path: Path) -> Any:
+    try:
+        # "file:" keeps FFmpeg from reading a name such as "http:x.wav" or "concat:x" as an address.
+        return av.open(f"file:{path}", mode="r", container_options=_OPTIONS, metadata_errors="replace")
+    except MemoryError as error:
+        raise SoundError(path, "damaged", "its header asks for more memory than there is") from error
+    except av.FFmpegError as error:
+        head = _check_readable(path)
+        if _has_magic(head):
+            raise SoundError(path, "damaged", f"its header cannot be read ({_reason(error)})") from error
+        raise SoundError(path, "not_audio", "no sound format is recognized in it") from error
+
+
+def _check_readable(path: Path) -> bytes:
+    """First bytes of the file; an error of the system becomes a SoundError."""
+    check_file(path)
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+            file.seek(-1, os.SEEK_END)
+            file.read(1)
+    except OSError as error:
+        raise _system_error(path, error) from error
+    return head
+
+
+def _system_error(path: Path, error: Exception) -> SoundError:
+    code: SoundErrorCode = "unreadable"
+    if isinstance(error, FileNotFoundError | NotADirectoryError | ValueError):
+        code = "missing"
+    return SoundError(path, code, _reason(error))
+
+
+def _reason(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
+
+
+def _has_magic(head: bytes) -> bool:
+    def fits(magic: bytes) -> bool:
+        return len(head) >= len(magic) and all(m in (b".."[0], h) for m, h in zip(magic, head, strict=False))
+
+    return any(map(fits, _MAGIC))
+
+
+def _choose_stream(path: Path, container: Any) -> Any:
+    """Take the first sound stream that has a decoder; let the demuxer skip all others."""
+    streams = [stream for stream in container.streams.audio if stream.codec_context is not None]
+    if not streams:
+        if container.streams.audio:
+            raise SoundError(path, "damaged", "its sound is in a coding that no decoder knows, or encrypted")
+        raise SoundError(path, "not_audio", f"a {container.format.name} file without any sound in it")
+    stream = streams[0]
+    for other in container.streams:
+        if other.index != stream.index and hasattr(other, "discard"):
+            other.discard = "all"
+    stream.thread_type = "NONE"
+    stream.codec_context.thread_count = 1
+    return stream
+
+
+def _describe(path: Path, container: Any, stream: Any) -> SoundInfo:
+    context = stream.codec_context
+    duration_s = 0.0
+    if stream.duration and stream.time_base:
+        duration_s = float(stream.duration * stream.time_base)
+    elif container.duration:
+        duration_s = container.duration / av.time_base
+    return SoundInfo(
+        path=path,
+        container=container.format.name,
+        codec=context.codec.canonical_name,
+        sample_rate=context.sample_rate,
+        channels=context.channels,
+        duration_s=max(duration_s, 0.0),
+        bits_per_sample=_bits_per_sample(context),
+        bit_rate=context.bit_rate or container.bit_rate or None,
+    )
+
+
+def _bits_per_sample(context: Any) -> int | None:
+    """Width of a sample in PCM and lossless codecs; None where the codec has none."""
+    name: str = context.codec.canonical_name
+    extra: bytes = context.extradata or b""
+    if name.startswith("pcm_"):
+        digits = "".join(filter(str.isdigit, name))
+        return int(digits) if digits else 8  # A-law and mu-law: 8
+    if name == "flac" and len(extra) >= 14:  # STREAMINFO
+        return ((extra[12] & 1) << 4 | extra[13] >> 4) + 1
+    if name == "alac" and len(extra) >= 18:  # ALACSpecificConfig
+        return extra[17]
+    if name in ("tta", "wavpack", "ape", "tak", "shorten") and context.format.bytes <= 2:
+        return int(context.format.bits)
+    return None
+
+
+def _states_length(info: SoundInfo) -> bool:
+    """Whether the format states its length; elsewhere FFmpeg estimates it from the bit rate."""
+    return info.container.split(",")[0] in _STATES_LENGTH
+
+
+def _declared_samples(container: Any, stream: Any) -> int:
+    """Where an MP4 says that its sound ends, in samples, to cut the padding of the last frame; -1: unsaid."""
+    if not container.format.name.startswith("mov") or stream.codec_context.codec.canonical_name != "aac":
+        return -1
+    if not stream.duration or stream.time_base * stream.codec_context.sample_rate != 1:
+        return -1
+    return int(stream.duration)
+
+
+def _planes(frame: Any) -> tuple[Planes, int]:
+    """Give a frame's samples without a copy, and how many there are per channel."""
+    kind = frame.format.name
+    channels, n = frame.layout.nb_channels, frame.samples
+    if kind[-1] == "p":
+        dtype = _SAMPLES[kind[:-1]][0]
+        return [np.frombuffer(plane, dtype, n)[None] for plane in frame.planes[:channels]], n
+    packed = np.frombuffer(frame.planes[0], _SAMPLES[kind][0], n * channels)
+    return [packed.reshape(n, channels).T], n
+
+
+_SCALE = {np.dtype(dtype): scale for dtype, scale in _SAMPLES.values()}
+
+
+def _to_float(samples: npt.NDArray[Any], out: F32) -> None:
+    scale = _SCALE[samples.dtype]
+    if scale is None:
+        with np.errstate(over="ignore"):  # a double beyond float32 becomes infinite, which is seen later
+            np.copyto(out, samples, casting="same_kind")
+    elif samples.dtype == np.uint8:
+        np.subtract(samples, np.float32(128), out=out)
+        np.multiply(out, scale, out=out)
+    else:
+        np.multiply(samples, scale, out=out, casting="same_kind")
+
+
+def _silence_bad_values(block: F32) -> int:
+    """Set what is no usable number to zero, in place; say in how many samples."""
+    good = np.abs(block) <= _MAX_VALUE  # False for NaN
+    if good.all():
+        return 0
+    block[~good] = 0
+    return int(good.size - np.count_nonzero(good))
