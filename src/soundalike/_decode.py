@@ -27,7 +27,7 @@ from soundalike.errors import SoundError, SoundErrorCode
 from soundalike.types import F32, SoundInfo
 
 # Self-contained formats that can hold sound. Left out on purpose: all that refer to other files or addresses
-# (hls, dash, concat, sdp, image2, ...), that are guessed from the name alone (raw PCM), or that hold pictures.
+# (hls, dash, concat, sdp, image2, ...), are are guessed from the name alone (raw PCM), or that show pictures.
 _FORMATS = (
     "wav,w64,flac,aiff,caf,au,mp3,aac,loas,mov,ogg,matroska,asf,asf_o,xwma,amr,ac3,eac3,dts,dtshd,truehd,mlp,ape,"
     "wv,tta,tak,mpc,mpc8,dsf,iff,shn,bonk,rka,osq,qoa,wavarc,oma,aea,vqf,iamf,avi,flv,mpegts,mpeg,mxf,rm,nut,dv,"
@@ -46,14 +46,10 @@ _MAGIC = (
     b"0&\xb2u\x8ef\xcf\x11", b"wvpk", b"TTA1", b"MAC ", b"#!AMR", b"MPCK", b"MP+", b"DSD ",
 )  # fmt: skip
 
-# FFmpeg's sample formats: the type of a sample, and the factor that makes full scale 1.0.
-_SAMPLES: dict[str, tuple[Any, Any]] = {
-    "u8": (np.uint8, np.float32(2.0**-7)),
-    "s16": (np.int16, np.float32(2.0**-15)),
-    "s32": (np.int32, np.float32(2.0**-31)),
-    "s64": (np.int64, np.float32(2.0**-63)),
-    "flt": (np.float32, None),
-    "dbl": (np.float64, None),
+# FFmpeg's sample formats; a planar one has a "p" behind its name.
+_DTYPES = {
+    name: np.dtype(code)
+    for name, code in {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}.items()
 }
 _MAX_PLANES = 8  # of one planar frame; PyAV finds further ones by reading past the end of a list
 
@@ -65,7 +61,8 @@ _MAX_BARREN = 10_000  # packets in a row without one sample before a decoder cou
 _MAX_CHANGES = 1_000  # of sample rate or channels within one file
 _MAX_REREAD = 16  # bytes decoded per byte of the file: more is a file that points at itself in a loop
 
-Planes = list[npt.NDArray[Any]]  # (channels, n) each, together all channels of a frame, as decoded
+Planes = list[npt.NDArray[Any]]  # of one frame: one (n, channels), or one (n, 1) for each channel
+Kind = tuple[int, int, str]  # of a frame: sample rate in Hz, channels, FFmpeg's sample format
 
 
 class Decoder:
@@ -108,14 +105,13 @@ class Decoder:
         SoundError
             after the last packet when there was not one sample, or when the system stops reading
         """
-        grid = _Grid(0, 0)
-        for planes, rate in self._frames():
-            channels = sum(map(len, planes))
-            if (channels, rate) != (grid.channels, grid.rate):
+        grid = _Grid((0, 0, ""))
+        for planes, kind in self._frames():
+            if kind != grid.kind:
                 yield from self._finish(grid, grid.rest())
-                if not self._accept_change(channels, rate, first=not grid.rate):
+                if not self._accept(kind, grid.kind):
                     return
-                grid = _Grid(channels, rate)
+                grid = _Grid(kind)
             yield from self._finish(grid, grid.push(planes))
         yield from self._finish(grid, grid.rest())
         if not self._n_samples:
@@ -140,40 +136,39 @@ class Decoder:
 
     def _finish(self, grid: _Grid, blocks: list[F32]) -> Iterator[tuple[F32, int]]:
         for block in blocks:
-            if grid.is_float:
+            if grid.kind[2][0] in "fd":  # only floats can hold values that are not numbers
                 self._n_bad_values += _silence_bad_values(block)
             self._n_samples[grid.rate] += len(block)
             yield block, grid.rate
 
-    def _accept_change(self, channels: int, rate: int, *, first: bool) -> bool:
+    def _accept(self, kind: Kind, old: Kind) -> bool:
+        """Whether sound of this kind can go on; nothing plausible from the start is an error."""
+        rate, channels, _ = kind
         sane = rate in _RATES and channels in _CHANNELS
-        if first and not sane:
-            raise SoundError(self.path, "damaged", f"{channels} channels at {rate} Hz are not plausible")
-        if not first:
+        if old[0]:
             self._n_changes += 1
-            if not sane or self._n_changes > _MAX_CHANGES:
-                self._stopped = f"the sound turns into {channels} channels at {rate} Hz"
-                return False
+        elif not sane:
+            raise SoundError(self.path, "damaged", f"{channels} channels at {rate} Hz are not plausible")
+        if not sane or self._n_changes > _MAX_CHANGES:
+            self._stopped = f"the sound turns into {channels} channels at {rate} Hz"
+            return False
         return True
 
-    def _frames(self) -> Iterator[tuple[Planes, int]]:
-        """Yield every decoded frame as its planes and its sample rate."""
+    def _frames(self) -> Iterator[tuple[Planes, Kind]]:
+        """Yield every decoded frame that holds samples."""
         n_declared = _declared_samples(self._container, self._stream)
         n_seen = n_barren = 0
-        pack = None
         for packet in self._packets():
             n_barren += 1
             for frame in self._decode(packet):
-                if frame.format.is_planar and frame.layout.nb_channels > _MAX_PLANES:
-                    pack = pack or av.AudioResampler(format=frame.format.name.removesuffix("p"))
-                    frame = pack.resample(frame)[0]
-                planes, n = _planes(frame)
-                if n_seen < n_declared < n_seen + n:
-                    planes = [plane[:, : n_declared - n_seen] for plane in planes]
-                n_seen += n
-                if n:
-                    n_barren = 0
-                    yield planes, frame.sample_rate
+                if not frame.samples:
+                    continue
+                planes = _planes(frame)
+                if n_seen < n_declared < n_seen + frame.samples:
+                    planes = [plane[: n_declared - n_seen] for plane in planes]
+                n_seen += frame.samples
+                n_barren = 0
+                yield planes, (frame.sample_rate, frame.layout.nb_channels, frame.format.name)
             if n_barren > _MAX_BARREN:
                 self._stopped = f"{n_barren} packets in a row hold nothing that decodes"
                 return
@@ -214,40 +209,30 @@ class Decoder:
 class _Grid:
     """Frames of any size in, blocks of one size out, as float32."""
 
-    def __init__(self, channels: int, rate: int) -> None:
-        self.channels = channels
-        self.rate = rate
-        self.is_float = False  # only floats can hold values that are not numbers
-        self._size = max(1, min(rate // 2, _MAX_BLOCK // max(channels, 1)))
-        self._block: F32 = np.empty((channels, self._size), np.float32)
-        self._n = 0  # samples in the block
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+        self.rate, self._channels, _ = kind
+        self._size = max(1, min(self.rate // 2, _MAX_BLOCK // max(self._channels, 1)))
+        self._frames: list[Planes] = []
+        self._n = 0  # samples per channel in the frames
 
     def push(self, planes: Planes) -> list[F32]:
-        """Take in a frame; give the blocks ``(n, channels)`` that it fills."""
-        self.is_float |= planes[0].dtype.kind == "f"
-        full = []
-        start, end = 0, planes[0].shape[1]
-        while start < end:
-            take = min(end - start, self._size - self._n)
-            row = 0
-            for plane in planes:
-                out = self._block[row : row + len(plane), self._n : self._n + take]
-                _to_float(plane[:, start : start + take], out)
-                row += len(plane)
-            start += take
-            self._n += take
-            if self._n == self._size:
-                full += self.rest()
-        return full
+        """Take in a frame; give the blocks ``(n, channels)`` that are full now."""
+        self._frames.append(planes)
+        self._n += len(planes[0])
+        return self._cut(self._size) if self._n >= self._size else []
 
     def rest(self) -> list[F32]:
         """Give the block that is not full yet, if it holds anything."""
-        if not self._n:
-            return []
-        block = self._block[:, : self._n].T
-        self._block = np.empty_like(self._block)
-        self._n = 0
-        return [block]
+        return self._cut(self._n) if self._n else []
+
+    def _cut(self, size: int) -> list[F32]:
+        joined = [np.concatenate(plane) for plane in zip(*self._frames, strict=True)]
+        ends = range(size, self._n + 1, size)
+        blocks = [_to_float([plane[end - size : end] for plane in joined], self._channels) for end in ends]
+        self._n -= ends[-1]
+        self._frames = [[plane[ends[-1] :] for plane in joined]] if self._n else []
+        return blocks
 
 
 def check_file(path: Path) -> int:
@@ -379,30 +364,32 @@ def _declared_samples(container: Any, stream: Any) -> int:
     return int(stream.duration)
 
 
-def _planes(frame: Any) -> tuple[Planes, int]:
-    """Give a frame's samples without a copy, and how many there are per channel."""
-    kind = frame.format.name
-    channels, n = frame.layout.nb_channels, frame.samples
-    if kind[-1] == "p":
-        dtype = _SAMPLES[kind[:-1]][0]
-        return [np.frombuffer(plane, dtype, n)[None] for plane in frame.planes[:channels]], n
-    packed = np.frombuffer(frame.planes[0], _SAMPLES[kind][0], n * channels)
-    return [packed.reshape(n, channels).T], n
+def _planes(frame: Any) -> Planes:
+    """Give a frame's samples as FFmpeg laid them out, without a copy."""
+    kind, n = frame.format.name, frame.samples
+    dtype = _DTYPES[kind.removesuffix("p")]
+    channels = frame.layout.nb_channels
+    if frame.format.is_planar:
+        return [np.frombuffer(plane, dtype, n)[:, None] for plane in frame.planes[:channels]]
+    return [np.frombuffer(frame.planes[0], dtype, n * channels).reshape(n, channels)]
 
 
-_SCALE = {np.dtype(dtype): scale for dtype, scale in _SAMPLES.values()}
-
-
-def _to_float(samples: npt.NDArray[Any], out: F32) -> None:
-    scale = _SCALE[samples.dtype]
-    if scale is None:
-        with np.errstate(over="ignore"):  # a double beyond float32 becomes infinite, which is seen later
-            np.copyto(out, samples, casting="same_kind")
-    elif samples.dtype == np.uint8:
-        np.subtract(samples, np.float32(128), out=out)
-        np.multiply(out, scale, out=out)
-    else:
-        np.multiply(samples, scale, out=out, casting="same_kind")
+def _to_float(planes: Planes, channels: int) -> F32:
+    """Full scale to 1.0; the columns of the result ``(n, channels)`` are contiguous."""
+    out: F32 = np.empty((channels, len(planes[0])), np.float32)
+    row = 0
+    for plane in planes:
+        rows = out[row : row + plane.shape[1]]
+        row += plane.shape[1]
+        match plane.dtype.kind:
+            case "i":
+                np.multiply(plane.T, np.float32(2.0 ** (1 - 8 * plane.itemsize)), out=rows, casting="same_kind")
+            case "u":  # 8 bits around 128
+                np.subtract(plane.T, np.float32(128), out=rows)
+                rows *= np.float32(2.0**-7)
+            case _:
+                np.copyto(rows, plane.T, casting="same_kind")
+    return out.T
 
 
 def _silence_bad_values(block: F32) -> int:

@@ -40,6 +40,7 @@ Only a filter of likely names: `read` goes by content and takes any name.
 # Cancellation: a mean is given up for the loudest channel when it holds less than this part of the energy that
 # the loudest channel alone would leave in it. For a pair: 20 dB below the loudest channel.
 _CANCELLED = 0.04
+_TINY = np.finfo(np.float32).tiny
 
 
 def is_sound_file(path: Path | str) -> bool:
@@ -201,9 +202,9 @@ def downmix(block: F32) -> F32:
     channels = block.shape[1]
     if channels == 1 or not len(block):
         return block[:, 0]
-    mean = block.sum(axis=1, dtype=np.float64) / channels
-    energies = np.einsum("nc,nc->c", block, block, dtype=np.float64)
-    loudest = int(energies.argmax())
+    mean = block.sum(axis=1, dtype=np.float64) * (1 / channels)
+    energies = [np.einsum("n,n->", channel, channel) for channel in block.T]
+    loudest = int(np.argmax(energies))
     if np.einsum("n,n->", mean, mean) < _CANCELLED * energies[loudest] / channels**2:
         return block[:, loudest]
     mixed: F32 = mean.astype(np.float32)
@@ -212,5 +213,4 @@ def downmix(block: F32) -> F32:
 
 def _flush_denormals(block: F32) -> F32:
     """Zero for values so small that processors slow down on them."""
-    tiny = np.abs(block) < np.finfo(np.float32).tiny
-    return np.where(tiny, np.float32(0), block)
+    return block * (np.abs(block) >= _TINY)

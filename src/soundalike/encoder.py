@@ -1,0 +1,96 @@
+"""A loaded model: samples or words in, vectors out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from soundalike.errors import ModelError
+from soundalike.frontend import log_mel
+from soundalike.level import normalize_level
+from soundalike.models.cards import ModelCard, folder_of
+from soundalike.runtime import Session, read_checked
+from soundalike.types import F32
+
+
+class Encoder:
+    """A model card with its networks.
+
+    Segments and lines of text are run one at a time: on a CPU a batch gains nothing, and so no vector can
+    depend on its neighbours. Safe to call from many threads.
+    """
+
+    def __init__(self, card: ModelCard, device: str = "auto") -> None:
+        self.card = card
+        self.device = device
+        self._audio = Session(folder_of(card) / card.graph.name, card.graph.sha256, device)
+
+    def encode_segment(self, samples: F32) -> F32:
+        """Vector of one segment.
+
+        Parameters
+        ----------
+        samples : (n_samples,), mono, at the card's sample rate
+
+        Returns
+        -------
+        (dim,), unit norm
+        """
+        card = self.card
+        levelled = normalize_level(samples, card.level, card.sample_rate)
+        features = levelled if card.frontend is None else log_mel(levelled, card.frontend)
+        return unit(self._audio.run(features[None])[0])
+
+    def encode_text(self, lines: Sequence[str]) -> F32:
+        """Vectors of descriptions, in the space of the sounds.
+
+        Returns
+        -------
+        (n, dim), unit norm each
+        """
+        if isinstance(lines, str):
+            raise TypeError("encode_text takes a list of lines; for one line write [line]")
+        vectors = np.empty((len(lines), self.card.dim), np.float32)
+        for row, line in enumerate(lines):
+            ids = self._tokenizer.encode(" ".join(line.split())).ids
+            vectors[row] = unit(self._text.run(np.array([ids], np.int64))[0])
+        return vectors
+
+    @cached_property
+    def _text(self) -> Session:
+        text = _text_of(self.card)
+        return Session(folder_of(self.card) / text.graph.name, text.graph.sha256, self.device)
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        from tokenizers import Tokenizer
+
+        text = _text_of(self.card)
+        data = read_checked(folder_of(self.card) / text.tokenizer.name, text.tokenizer.sha256)
+        tokenizer = Tokenizer.from_str(data.decode())
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(text.max_tokens)
+        return tokenizer
+
+
+def _text_of(card: ModelCard) -> Any:
+    if card.text is None:
+        raise ModelError(f"The model {card.name} understands no words. Models that do: soundalike models list")
+    return card.text
+
+
+def unit(vector: np.ndarray[Any, Any]) -> F32:
+    """Scale a vector ``(dim,)`` to length 1.
+
+    Raises
+    ------
+    ModelError
+        if it has no direction: not finite, or zero
+    """
+    norm = float(np.linalg.norm(vector.astype(np.float64)))
+    if not np.isfinite(norm) or norm == 0.0:
+        raise ModelError(f"The model gave a vector of length {norm}; its files may be damaged.")
+    return (vector / norm).astype(np.float32)

@@ -1,0 +1,66 @@
+"""Find the sounds under some paths, and give each a name of its own in the output."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from soundalike.audio import is_sound_file
+from soundalike.errors import SoundalikeError
+
+
+@dataclass(frozen=True, slots=True)
+class SoundFile:
+    """A sound on disk, and its name in the output."""
+
+    path: Path
+    name: PurePosixPath  # "kicks/808.wav": below the folder that was given; unique in one run
+
+
+def find_sounds(roots: Iterable[Path]) -> Iterator[SoundFile]:
+    """Sounds under folders and files, in a stable order.
+
+    Folders are walked by file extension in any letter case; hidden files and folders are left out, links to
+    folders are not followed. A file that is given by name is taken whatever it is called. With one folder,
+    names are relative to it; with several roots each name begins with its root's name, numbered where two agree.
+
+    Raises
+    ------
+    SoundalikeError
+        if a root is not there
+    """
+    roots = [Path(os.path.abspath(root)) for root in roots]  # noqa: PTH100 - resolve() would follow links
+    for root in roots:
+        if not root.exists() and not root.is_symlink():
+            raise SoundalikeError(f"{root}: no such file or folder")
+    seen: set[Path] = set()
+    for root, prefix in zip(roots, _prefixes(roots), strict=True):
+        for path in [root] if not root.is_dir() else _walk(root):
+            if path not in seen:
+                seen.add(path)
+                yield SoundFile(path, prefix / path.relative_to(root))
+
+
+def _prefixes(roots: list[Path]) -> list[PurePosixPath]:
+    """First part of the names below each root."""
+    if len(roots) == 1:
+        return [PurePosixPath() if roots[0].is_dir() else PurePosixPath(roots[0].name)]
+    uses: Counter[str] = Counter()
+    prefixes = []
+    for root in roots:
+        uses[root.name] += 1
+        n = uses[root.name]
+        prefixes.append(PurePosixPath(root.name if n == 1 else f"{n}-{root.name}"))
+    return prefixes
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Files below ``folder`` that are called like sounds, sorted within each folder."""
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if is_sound_file(name) and not name.startswith("."):
+                yield Path(parent, name)

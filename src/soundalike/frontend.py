@@ -1,0 +1,186 @@
+"""Log-mel spectrograms: one function, every model's parameters.
+
+A front end is data (`MelSpec`); `log_mel` does what the data says, in the order in which it is written there: pad,
+frame, window, transform, filter bank, logarithm, affine. Models were trained on the exact numbers of their reference
+code, so the odd corners (a symmetric window here, an offset inside the logarithm there) are parameters and not
+approximated. Parity with each reference: tests/golden/frontend.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+
+from soundalike.types import F32, F64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MelSpec:
+    """Everything that decides a log-mel spectrogram."""
+
+    sample_rate: int  # Hz, of the samples
+    n_fft: int
+    hop_length: int
+    n_mels: int
+    fmin_hz: float
+    fmax_hz: float
+    win_length: int | None = None  # None: n_fft; a shorter window is centred in the frame
+    window: Literal["hann", "hann_symmetric"] = "hann"  # "hann" is the periodic one
+    pre_emphasis: float = 0.0  # y[t] = x[t+1] - pre_emphasis * x[t], one sample shorter
+    padding: Literal["reflect", "none", "left_zeros"] = "reflect"  # n_fft // 2 on both sides; nothing; aiSFX
+    mel_scale: Literal["slaney", "htk"] = "slaney"  # "htk" is also Kaldi's: 1127 ln(1 + f / 700)
+    triangles: Literal["hz", "mel"] = "hz"  # the filters are straight lines over this axis
+    norm: Literal["none", "slaney", "sum"] = "none"  # per filter: as is, 2 / bandwidth, unit sum
+    bank_sample_rate: int | None = None  # None: sample_rate; MS CLAP 2023 built its bank for another rate
+    drop_nyquist: bool = False  # Kaldi's banks leave out the last bin
+    power: Literal[1, 2] = 2  # magnitude or power spectrum
+    log: Literal["db", "ln", "log10", "none"] = "db"  # db: 10 log10
+    floor: float = 0.0  # before the logarithm: max(x, floor)
+    gain: float = 1.0  # then gain * x + offset
+    offset: float = 0.0
+    shift: float = 0.0  # after the logarithm: (x + shift) * scale
+    scale: float = 1.0
+    precision: Literal["float32", "float64"] = "float32"  # of the transform, as the reference does it
+
+    @property
+    def shortest(self) -> int:
+        """Fewest samples that give one frame."""
+        extra = 1 if self.pre_emphasis else 0
+        return self.n_fft // 2 + 1 + extra if self.padding == "reflect" else self.n_fft + extra
+
+
+def log_mel(samples: F32, spec: MelSpec) -> F32:
+    """Log-mel spectrogram of one segment.
+
+    Parameters
+    ----------
+    samples : (n_samples,), mono, at ``spec.sample_rate``; at least ``spec.shortest`` of them
+    spec : the front end of the model
+
+    Returns
+    -------
+    (n_mels, n_frames) float32, contiguous, in the unit that ``spec`` names
+    """
+    if samples.ndim != 1 or samples.size < spec.shortest:
+        raise ValueError(f"log_mel needs (n,) samples, n >= {spec.shortest}; got shape {samples.shape}")
+    from scipy import fft
+
+    dtype = np.dtype(spec.precision)
+    frames = _frames(samples.astype(dtype, copy=False), spec) * _window(spec).astype(dtype)
+    spectrum = fft.rfft(frames, axis=1)
+    if spec.precision == "float64":  # the reference keeps single-precision spectra between double steps
+        spectrum = spectrum.astype(np.complex64).astype(np.complex128)
+    power = np.square(spectrum.real) + np.square(spectrum.imag)
+    if spec.power == 1:
+        np.sqrt(power, out=power)
+    mel = power[:, : _bank(spec).shape[0]] @ _bank(spec).astype(dtype, copy=False)
+    return np.ascontiguousarray(_logarithm(mel, spec).T, dtype=np.float32)
+
+
+def _frames(samples: F32 | F64, spec: MelSpec) -> F32 | F64:
+    """Overlapping frames (n_frames, n_fft), a view where possible."""
+    if spec.pre_emphasis:
+        samples = samples[1:] - samples.dtype.type(spec.pre_emphasis) * samples[:-1]
+    if spec.padding == "reflect":
+        samples = np.pad(samples, spec.n_fft // 2, mode="reflect")
+    elif spec.padding == "left_zeros":  # frames start half a frame early and run past the end
+        n_frames = -(-(samples.size + spec.n_fft // 2) // spec.hop_length)
+        tail = (n_frames - 1) * spec.hop_length + spec.n_fft - spec.n_fft // 2 - samples.size
+        samples = np.pad(samples, (spec.n_fft // 2, max(tail, 0)))
+    return np.lib.stride_tricks.sliding_window_view(samples, spec.n_fft)[:: spec.hop_length]
+
+
+@lru_cache(maxsize=32)
+def _window(spec: MelSpec) -> F64:
+    """Hann window of ``win_length``, centred in ``n_fft`` samples."""
+    length = spec.win_length or spec.n_fft
+    window = np.hanning(length) if spec.window == "hann_symmetric" else np.hanning(length + 1)[:-1]
+    left = (spec.n_fft - length) // 2
+    return np.pad(window, (left, spec.n_fft - length - left))
+
+
+def _logarithm(mel: F32 | F64, spec: MelSpec) -> F32 | F64:
+    """Floor, gain, offset, logarithm and affine, in place."""
+    if spec.floor:
+        np.maximum(mel, spec.floor, out=mel)
+    if spec.gain != 1.0:
+        mel *= spec.gain
+    if spec.offset:
+        mel += spec.offset
+    if spec.log == "ln":
+        np.log(mel, out=mel)
+    elif spec.log != "none":
+        np.log10(mel, out=mel)
+        if spec.log == "db":
+            mel *= 10.0
+    if spec.shift:
+        mel += spec.shift
+    if spec.scale != 1.0:
+        mel *= spec.scale
+    return mel
+
+
+@lru_cache(maxsize=32)
+def _bank(spec: MelSpec) -> F32 | F64:
+    """Filter bank (n_bins, n_mels) in the precision of the transform."""
+    return mel_bank(spec).astype(spec.precision)
+
+
+def mel_bank(spec: MelSpec) -> F64:
+    """Triangular mel filters of a front end.
+
+    Returns
+    -------
+    (n_fft // 2 + 1, n_mels) float64; one row fewer with ``drop_nyquist``
+
+    References
+    ----------
+    Slaney (1998), *Auditory Toolbox*; Young et al. (2006), *The HTK Book*; Povey et al. (2011), *Kaldi*.
+    """
+    bank_rate = spec.bank_sample_rate or spec.sample_rate
+    n_bins = spec.n_fft // 2 + (0 if spec.drop_nyquist else 1)
+    bins_hz = np.arange(n_bins) * (bank_rate / spec.n_fft)
+    low, high = hz_to_mel(np.array([spec.fmin_hz, spec.fmax_hz]), spec.mel_scale)
+    edges_mel = np.linspace(low, high, spec.n_mels + 2)
+    edges_hz = mel_to_hz(edges_mel, spec.mel_scale)
+    if spec.triangles == "hz":
+        bank = _triangles(bins_hz, edges_hz)
+    else:
+        bank = _triangles(hz_to_mel(bins_hz, spec.mel_scale), edges_mel)
+        bank[0] = 0.0  # these references leave out the constant component
+    if spec.norm == "slaney":
+        bank *= 2.0 / (edges_hz[2:] - edges_hz[:-2])
+    elif spec.norm == "sum":
+        bank /= bank.sum(axis=0)
+    return bank
+
+
+def _triangles(bins: F64, edges: F64) -> F64:
+    """Triangles between neighbouring ``edges``, sampled at ``bins``: (n_bins, n_edges - 2)."""
+    rising = (bins[:, None] - edges[:-2]) / np.diff(edges)[:-1]
+    falling = (edges[2:] - bins[:, None]) / np.diff(edges)[1:]
+    return np.maximum(0.0, np.minimum(rising, falling))
+
+
+_SLANEY_HZ = 200.0 / 3  # width of a mel below 1 kHz
+_SLANEY_KNEE_HZ = 1000.0
+_SLANEY_STEP = np.log(6.4) / 27.0  # above: 27 mels for a factor of 6.4
+
+
+def hz_to_mel(hz: F64, scale: Literal["slaney", "htk"]) -> F64:
+    """Frequencies in hertz on a mel scale."""
+    if scale == "htk":
+        return np.asarray(1127.0 * np.log1p(hz / 700.0))
+    above = _SLANEY_KNEE_HZ / _SLANEY_HZ + np.log(np.maximum(hz, 1.0) / _SLANEY_KNEE_HZ) / _SLANEY_STEP
+    return np.where(hz < _SLANEY_KNEE_HZ, hz / _SLANEY_HZ, above)
+
+
+def mel_to_hz(mel: F64, scale: Literal["slaney", "htk"]) -> F64:
+    """Inverse of `hz_to_mel`."""
+    if scale == "htk":
+        return np.asarray(700.0 * np.expm1(mel / 1127.0))
+    knee = _SLANEY_KNEE_HZ / _SLANEY_HZ
+    return np.where(mel < knee, mel * _SLANEY_HZ, _SLANEY_KNEE_HZ * np.exp(_SLANEY_STEP * (mel - knee)))

@@ -1,0 +1,101 @@
+"""Split a stream of samples into overlapping segments.
+
+A long sound gives segments of ``length_s`` every ``hop_s``, counted from where it first sounds; the last one is
+right-aligned, so that every sample is seen and none is padded. Every segment is cut to where it sounds (within
+`EDGE_DB` of its own peak); what is then shorter than ``shortest_s`` is repeated, so that silence never dominates a
+one-shot; silent segments are left out. All of this is relative to the segment itself, so a quieter copy gives the
+same segments. Memory holds two segments and one block, whatever the length of the sound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+
+from soundalike.level import SILENCE_PEAK, is_silent
+from soundalike.types import F32, Segment
+
+EDGE_DB = -60.0  # a segment begins and ends where it comes this near to its peak
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentSpec:
+    """How a model wants its sound cut."""
+
+    length_s: float  # of a segment
+    hop_s: float  # from one start to the next
+    shortest_s: float  # shorter sounds are repeated to this length
+    fixed: bool = False  # the encoder takes exactly ``length_s``: whole repeats, then zeros
+
+
+def split(blocks: Iterable[F32], spec: SegmentSpec, sample_rate: int) -> Iterator[Segment]:
+    """Overlapping segments of a stream, in order.
+
+    Parameters
+    ----------
+    blocks : mono blocks of any length, at ``sample_rate``
+    spec : the model's rule
+    sample_rate : Hz
+
+    Yields
+    ------
+    `Segment`, with its times in the stream; nothing at all if the stream is silent
+    """
+    length, hop = round(spec.length_s * sample_rate), round(spec.hop_s * sample_rate)
+    position, blocks = _from_onset(iter(blocks), length)
+    buffer, cursor = np.zeros(0, np.float32), 0  # buffer[0] is sample `position`; the next segment is at `cursor`
+    for block in blocks:
+        buffer = np.concatenate([buffer, block])
+        while buffer.size > cursor + length:  # more to come, so this segment is not the last
+            position, buffer, cursor = position + cursor, buffer[cursor:], hop
+            yield from _cut(buffer[:length], position, spec, sample_rate)
+    first = max(buffer.size - length, 0)
+    if cursor == 0 or first > 0:  # nothing seen yet, or something new since the last segment
+        yield from _cut(buffer[first:], position + first, spec, sample_rate)
+
+
+def sounding(samples: F32) -> slice:
+    """From the first to the last sample within `EDGE_DB` of the peak; empty if all is silent."""
+    if is_silent(samples):
+        return slice(0, 0)
+    loudness = np.abs(samples)
+    loud = loudness >= loudness.max() * 10 ** (EDGE_DB / 20)
+    return slice(int(loud.argmax()), samples.size - int(loud[::-1].argmax()))
+
+
+def _from_onset(blocks: Iterator[F32], length: int) -> tuple[int, Iterator[F32]]:
+    """Where the sound begins, and its blocks from there on.
+
+    Digital silence is dropped as it comes; the onset is then judged within one segment's length.
+    """
+    position, head = 0, np.zeros(0, np.float32)
+    for block in blocks:
+        if head.size == 0:
+            first = int((np.abs(block) >= SILENCE_PEAK).argmax()) if not is_silent(block) else block.size
+            position, block = position + first, block[first:]
+        head = np.concatenate([head, block])
+        if head.size >= length:
+            break
+    onset = sounding(head[:length]).start
+    return position + onset, chain([head[onset:]], blocks)
+
+
+def _cut(samples: F32, position: int, spec: SegmentSpec, sample_rate: int) -> Iterator[Segment]:
+    """Cut one segment to where it sounds and bring it to a length that the encoder takes."""
+    part = sounding(samples)
+    if part.start == part.stop:
+        return
+    times = (position + np.array([part.start, part.stop])) / sample_rate
+    yield Segment(float(times[0]), float(times[1]), _fill(samples[part], spec, sample_rate))
+
+
+def _fill(samples: F32, spec: SegmentSpec, sample_rate: int) -> F32:
+    """Repeat a short segment; pad it with zeros where the encoder takes one length only."""
+    if not spec.fixed:
+        return np.resize(samples, max(samples.size, round(spec.shortest_s * sample_rate)))
+    length = round(spec.length_s * sample_rate)
+    repeated = np.tile(samples, length // samples.size)
+    return np.pad(repeated, (0, length - repeated.size))
