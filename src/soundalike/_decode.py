@@ -27,14 +27,18 @@ from soundalike.errors import SoundError, SoundErrorCode
 from soundalike.types import F32, SoundInfo
 
 # Self-contained formats that can hold sound. Left out on purpose: all that refer to other files or addresses
-# (hls, dash, concat, sdp, image2, ...), are are guessed from the name alone (raw PCM), or that show pictures.
+# (hls, dash, concat, sdp, image2, ...), are guessed from the name alone (raw PCM), or hold pictures.
 _FORMATS = (
     "wav,w64,flac,aiff,caf,au,mp3,aac,loas,mov,ogg,matroska,asf,asf_o,xwma,amr,ac3,eac3,dts,dtshd,truehd,mlp,ape,"
     "wv,tta,tak,mpc,mpc8,dsf,iff,shn,bonk,rka,osq,qoa,wavarc,oma,aea,vqf,iamf,avi,flv,mpegts,mpeg,mxf,rm,nut,dv,"
     "wtv,gxf,swf,voc,ircam,nistsphere,avr,paf,epaf,pvf,sds,sol,siff,wve,wsd,dss,act,qcp,mmf,aa,adx,vag,brstm,bfstm,"
     "fsb,xvag,hca,hcom,sox,xa,txd,ast,rso,smk,bink,binka,thp"
 )
-_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+_OPTIONS = {
+    "format_whitelist": _FORMATS,
+    "protocol_whitelist": "file",
+    "max_probe_packets": "1",  # enough to find DTS in a WAV file; the default spends 30 ms on every 16-bit one
+}
 
 _STATES_LENGTH = ("wav", "w64", "flac", "aiff", "caf", "mov", "matroska", "tta", "wv", "ape")
 
@@ -125,7 +129,7 @@ class Decoder:
         if self._n_bad_values:
             notes.append(f"{self._n_bad_values} samples were not usable numbers and count as silence")
         if self._n_changes:
-            notes.append(f"the sample rate or the channels change {self._n_changes} times within the file")
+            notes.append(f"the sample rate or the channels change within the file (times: {self._n_changes})")
         if self._stopped:
             notes.append(f"stopped after {self.duration_s:.2f} s: {self._stopped}")
         elif _states_length(self.info) and self.duration_s < 0.98 * self.info.duration_s - 0.1:
@@ -155,20 +159,30 @@ class Decoder:
         return True
 
     def _frames(self) -> Iterator[tuple[Planes, Kind]]:
-        """Yield every decoded frame that holds samples."""
-        n_declared = _declared_samples(self._container, self._stream)
-        n_seen = n_barren = 0
+        """Yield every frame that holds samples; cut the last one where an MP4 says that its sound ends."""
+        last: tuple[Planes, Kind] | None = None
+        n_stated = 0
+        for frame, packet in self._decoded():
+            if last:
+                yield last
+            last = _planes(frame), _kind(frame)
+            n_stated = packet.duration if packet else 0
+        if last and 0 < (n_stated or 0) < len(last[0][0]) and _counts_samples(self._container, self._stream):
+            last = [plane[:n_stated] for plane in last[0]], last[1]
+        if last:
+            yield last
+
+    def _decoded(self) -> Iterator[tuple[Any, Any]]:
+        """Yield decoded frames, each with the packet that brought it forth."""
+        pack = _Interleaver()
+        n_barren = 0
         for packet in self._packets():
             n_barren += 1
             for frame in self._decode(packet):
-                if not frame.samples:
-                    continue
-                planes = _planes(frame)
-                if n_seen < n_declared < n_seen + frame.samples:
-                    planes = [plane[: n_declared - n_seen] for plane in planes]
-                n_seen += frame.samples
-                n_barren = 0
-                yield planes, (frame.sample_rate, frame.layout.nb_channels, frame.format.name)
+                if frame.samples:
+                    n_barren = 0
+                    many = frame.format.is_planar and frame.layout.nb_channels > _MAX_PLANES
+                    yield pack(frame) if many else frame, packet
             if n_barren > _MAX_BARREN:
                 self._stopped = f"{n_barren} packets in a row hold nothing that decodes"
                 return
@@ -204,6 +218,20 @@ class Decoder:
         if self._n_bad_packets or (not self._n_packets and self.info.duration_s > 0):
             return SoundError(self.path, "damaged", f"{kind}, but nothing in it decodes; get a fresh copy")
         return SoundError(self.path, "empty", f"{kind}, but it holds no samples")
+
+
+class _Interleaver:
+    """Planar frames of many channels to packed ones, where PyAV cannot give the planes."""
+
+    def __init__(self) -> None:
+        self._kind: Kind | None = None
+        self._resampler: Any = None
+
+    def __call__(self, frame: Any) -> Any:
+        if _kind(frame) != self._kind:
+            self._kind = _kind(frame)
+            self._resampler = av.AudioResampler(format=frame.format.name.removesuffix("p"))
+        return self._resampler.resample(frame)[0]
 
 
 class _Grid:
@@ -309,7 +337,7 @@ def _choose_stream(path: Path, container: Any) -> Any:
     stream = streams[0]
     for other in container.streams:
         if other.index != stream.index and hasattr(other, "discard"):
-            other.discard = "all"
+            other.discard = 48  # AVDISCARD_ALL
     stream.thread_type = "NONE"
     stream.codec_context.thread_count = 1
     return stream
@@ -355,13 +383,15 @@ def _states_length(info: SoundInfo) -> bool:
     return info.container.split(",")[0] in _STATES_LENGTH
 
 
-def _declared_samples(container: Any, stream: Any) -> int:
-    """Where an MP4 says that its sound ends, in samples, to cut the padding of the last frame; -1: unsaid."""
-    if not container.format.name.startswith("mov") or stream.codec_context.codec.canonical_name != "aac":
-        return -1
-    if not stream.duration or stream.time_base * stream.codec_context.sample_rate != 1:
-        return -1
-    return int(stream.duration)
+def _counts_samples(container: Any, stream: Any) -> bool:
+    """Whether the length of a packet is stated in samples: MP4 and its kin, with the usual time base."""
+    return bool(
+        container.format.name.startswith("mov") and stream.time_base * stream.codec_context.sample_rate == 1
+    )
+
+
+def _kind(frame: Any) -> Kind:
+    return frame.sample_rate, frame.layout.nb_channels, frame.format.name
 
 
 def _planes(frame: Any) -> Planes:
@@ -383,12 +413,14 @@ def _to_float(planes: Planes, channels: int) -> F32:
         row += plane.shape[1]
         match plane.dtype.kind:
             case "i":
-                np.multiply(plane.T, np.float32(2.0 ** (1 - 8 * plane.itemsize)), out=rows, casting="same_kind")
+                scale = np.float32(2.0 ** (1 - 8 * plane.itemsize))
+                np.multiply(plane.T, scale, out=rows, casting="same_kind")
             case "u":  # 8 bits around 128
                 np.subtract(plane.T, np.float32(128), out=rows)
                 rows *= np.float32(2.0**-7)
             case _:
-                np.copyto(rows, plane.T, casting="same_kind")
+                with np.errstate(over="ignore"):  # doubles beyond float32 become infinite
+                    np.copyto(rows, plane.T, casting="same_kind")
     return out.T
 
 

@@ -7,8 +7,8 @@
 
 The path of the samples: decoded blocks of half a second on a grid from the start of the file, channels to one
 (`downmix`), then a streaming resampler (soxr, HQ) whose output does not depend on how its input was cut. So
-the same samples give the same blocks bit for bit, whatever the file format, on every run. Memory is bounded by
-a block, never by the file. Levels are left as they are: values beyond 1 in float files are kept.
+the same samples give the same blocks bit for bit, whatever the file format, on every run. Memory is bounded
+by a block, never by the file. Levels are left as they are: values beyond 1 in float files are kept.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ SOUND_EXTENSIONS: frozenset[str] = frozenset(
 Only a filter of likely names: `read` goes by content and takes any name.
 """
 
-# Cancellation: a mean is given up for the loudest channel when it holds less than this part of the energy that
-# the loudest channel alone would leave in it. For a pair: 20 dB below the loudest channel.
+# Cancellation: a mean is given up for the loudest channel when it holds less than this part of the energy
+# that the loudest channel alone would leave in it. For a pair: 20 dB below the loudest channel.
 _CANCELLED = 0.04
 _TINY = np.finfo(np.float32).tiny
 
