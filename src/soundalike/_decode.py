@@ -1,9 +1,7 @@
-"""Files to blocks of samples: the only module that knows PyAV (FFmpeg). Its only user is `soundalike.audio`.
+"""Files to blocks of samples, by PyAV (FFmpeg). Used by `soundalike.audio`.
 
-A file is recognized by its content, never by its name. One decoder serves every format, so copies of the same
-samples in WAV, FLAC, AIFF or ALAC arrive bit for bit the same. Nothing outside the file is ever opened:
-playlists and other formats that name further files or addresses are not on the list of formats, and the only
-protocol is the local file. One file uses one core; FFmpeg works with the interpreter lock released.
+One decoder serves every format, so copies of the same samples in WAV, FLAC, AIFF or ALAC arrive bit for bit
+the same. One file uses one core; FFmpeg works with the interpreter lock released.
 
 What damage costs: a packet that does not decode is skipped and counted; an end that comes too early is noted;
 only a file of which nothing decodes is an error. Declared sizes are not believed: memory and work are bounded
@@ -12,8 +10,6 @@ by the bytes that are really there.
 
 from __future__ import annotations
 
-import os
-import stat
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,32 +19,17 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from soundalike.errors import SoundError, SoundErrorCode
-from soundalike.types import F32, SoundInfo
-
-# Self-contained formats that can hold sound. Left out on purpose: all that refer to other files or addresses
-# (hls, dash, concat, sdp, image2, ...), are guessed from the name alone (raw PCM), or hold pictures.
-_FORMATS = (
-    "wav,w64,flac,aiff,caf,au,mp3,aac,loas,mov,ogg,matroska,asf,asf_o,xwma,amr,ac3,eac3,dts,dtshd,truehd,mlp,ape,"
-    "wv,tta,tak,mpc,mpc8,dsf,iff,shn,bonk,rka,osq,qoa,wavarc,oma,aea,vqf,iamf,avi,flv,mpegts,mpeg,mxf,rm,nut,dv,"
-    "wtv,gxf,swf,voc,ircam,nistsphere,avr,paf,epaf,pvf,sds,sol,siff,wve,wsd,dss,act,qcp,mmf,aa,adx,vag,brstm,bfstm,"
-    "fsb,xvag,hca,hcom,sox,xa,txd,ast,rso,smk,bink,binka,thp"
+from soundalike._container import (
+    check_file,
+    check_readable,
+    choose_stream,
+    describe,
+    open_container,
+    reason,
+    states_length,
 )
-_OPTIONS = {
-    "format_whitelist": _FORMATS,
-    "protocol_whitelist": "file",
-    "max_probe_packets": "1",  # enough to find DTS in a WAV file; the default spends 30 ms on every 16-bit one
-}
-
-_STATES_LENGTH = ("wav", "w64", "flac", "aiff", "caf", "mov", "matroska", "tta", "wv", "ape")
-
-# First bytes of formats whose readers refuse a damaged header: tells "damaged" from "not sound at all".
-_MAGIC = (
-    b"RIFF....WAVE", b"RF64....WAVE", b"BW64....WAVE", b"RIFX....WAVE", b"riff\x2e\x91\xcf\x11", b"fLaC",
-    b"OggS",
-    b"FORM....AIF", b"caff", b".snd", b"ID3", b"....ftyp", b"....moov", b"....mdat", b"\x1aE\xdf\xa3",
-    b"0&\xb2u\x8ef\xcf\x11", b"wvpk", b"TTA1", b"MAC ", b"#!AMR", b"MPCK", b"MP+", b"DSD ",
-)  # fmt: skip
+from soundalike.errors import SoundError
+from soundalike.types import F32
 
 # FFmpeg's sample formats; a planar one has a "p" behind its name.
 _DTYPES = {
@@ -75,10 +56,10 @@ class Decoder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._n_bytes = check_file(path)
-        self._container = _open(path)
+        self._container = open_container(path)
         try:
-            self._stream = _choose_stream(path, self._container)
-            self.info = _describe(path, self._container, self._stream)
+            self._stream = choose_stream(path, self._container)
+            self.info = describe(path, self._container, self._stream)
         except BaseException:
             self.close()
             raise
@@ -132,7 +113,7 @@ class Decoder:
             notes.append(f"the sample rate or the channels change within the file (times: {self._n_changes})")
         if self._stopped:
             notes.append(f"stopped after {self.duration_s:.2f} s: {self._stopped}")
-        elif _states_length(self.info) and self.duration_s < 0.98 * self.info.duration_s - 0.1:
+        elif states_length(self.info) and self.duration_s < 0.98 * self.info.duration_s - 0.1:
             notes.append(
                 f"ends after {self.duration_s:.2f} s of {self.info.duration_s:.2f} s that it declares"
             )
@@ -200,8 +181,8 @@ class Decoder:
                     self._n_packets += 1
                     yield packet
         except av.FFmpegError as error:
-            _check_readable(self.path)
-            self._stopped = _reason(error)
+            check_readable(self.path)
+            self._stopped = reason(error)
         yield None
 
     def _decode(self, packet: Any) -> list[Any]:
@@ -263,126 +244,6 @@ class _Grid:
         return blocks
 
 
-def check_file(path: Path) -> int:
-    """Size in bytes of a file that can be opened for reading.
-
-    Raises
-    ------
-    SoundError
-        ``missing``, ``unreadable`` or ``empty``
-    """
-    try:
-        status = path.stat()
-    except (OSError, ValueError) as error:
-        raise _system_error(path, error) from error
-    if not stat.S_ISREG(status.st_mode):
-        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
-        raise SoundError(path, "unreadable", f"it is {kind}")
-    if status.st_size == 0:
-        raise SoundError(path, "empty", "the file has no bytes")
-    return status.st_size
-
-
-def _open(path: Path) -> Any:
-    try:
-        # "file:" keeps FFmpeg from reading a name such as "http:x.wav" or "concat:x" as an address.
-        return av.open(f"file:{path}", mode="r", container_options=_OPTIONS, metadata_errors="replace")
-    except MemoryError as error:
-        raise SoundError(path, "damaged", "its header asks for more memory than there is") from error
-    except av.FFmpegError as error:
-        head = _check_readable(path)
-        if _has_magic(head):
-            raise SoundError(path, "damaged", f"its header cannot be read ({_reason(error)})") from error
-        raise SoundError(path, "not_audio", "no sound format is recognized in it") from error
-
-
-def _check_readable(path: Path) -> bytes:
-    """First bytes of the file; an error of the system becomes a SoundError."""
-    check_file(path)
-    try:
-        with path.open("rb") as file:
-            head = file.read(16)
-            file.seek(-1, os.SEEK_END)
-            file.read(1)
-    except OSError as error:
-        raise _system_error(path, error) from error
-    return head
-
-
-def _system_error(path: Path, error: Exception) -> SoundError:
-    code: SoundErrorCode = "unreadable"
-    if isinstance(error, FileNotFoundError | NotADirectoryError | ValueError):
-        code = "missing"
-    return SoundError(path, code, _reason(error))
-
-
-def _reason(error: Exception) -> str:
-    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
-
-
-def _has_magic(head: bytes) -> bool:
-    def fits(magic: bytes) -> bool:
-        return len(head) >= len(magic) and all(m in (b".."[0], h) for m, h in zip(magic, head, strict=False))
-
-    return any(map(fits, _MAGIC))
-
-
-def _choose_stream(path: Path, container: Any) -> Any:
-    """Take the first sound stream that has a decoder; let the demuxer skip all others."""
-    streams = [stream for stream in container.streams.audio if stream.codec_context is not None]
-    if not streams:
-        if container.streams.audio:
-            raise SoundError(path, "damaged", "its sound is in a coding that no decoder knows, or encrypted")
-        raise SoundError(path, "not_audio", f"a {container.format.name} file without any sound in it")
-    stream = streams[0]
-    for other in container.streams:
-        if other.index != stream.index and hasattr(other, "discard"):
-            other.discard = 48  # AVDISCARD_ALL
-    stream.thread_type = "NONE"
-    stream.codec_context.thread_count = 1
-    return stream
-
-
-def _describe(path: Path, container: Any, stream: Any) -> SoundInfo:
-    context = stream.codec_context
-    duration_s = 0.0
-    if stream.duration and stream.time_base:
-        duration_s = float(stream.duration * stream.time_base)
-    elif container.duration:
-        duration_s = container.duration / av.time_base
-    return SoundInfo(
-        path=path,
-        container=container.format.name,
-        codec=context.codec.canonical_name,
-        sample_rate=context.sample_rate,
-        channels=context.channels,
-        duration_s=max(duration_s, 0.0),
-        bits_per_sample=_bits_per_sample(context),
-        bit_rate=context.bit_rate or container.bit_rate or None,
-    )
-
-
-def _bits_per_sample(context: Any) -> int | None:
-    """Width of a sample in PCM and lossless codecs; None where the codec has none."""
-    name: str = context.codec.canonical_name
-    extra: bytes = context.extradata or b""
-    if name.startswith("pcm_"):
-        digits = "".join(filter(str.isdigit, name))
-        return int(digits) if digits else 8  # A-law and mu-law: 8
-    if name == "flac" and len(extra) >= 14:  # STREAMINFO
-        return ((extra[12] & 1) << 4 | extra[13] >> 4) + 1
-    if name == "alac" and len(extra) >= 18:  # ALACSpecificConfig
-        return extra[17]
-    if name in ("tta", "wavpack", "ape", "tak", "shorten") and context.format.bytes <= 2:
-        return int(context.format.bits)
-    return None
-
-
-def _states_length(info: SoundInfo) -> bool:
-    """Whether the format states its length; elsewhere FFmpeg estimates it from the bit rate."""
-    return info.container.split(",")[0] in _STATES_LENGTH
-
-
 def _counts_samples(container: Any, stream: Any) -> bool:
     """Whether the length of a packet is stated in samples: MP4 and its kin, with the usual time base."""
     return bool(
@@ -419,7 +280,7 @@ def _to_float(planes: Planes, channels: int) -> F32:
                 np.subtract(plane.T, np.float32(128), out=rows)
                 rows *= np.float32(2.0**-7)
             case _:
-                with np.errstate(over="ignore"):  # doubles beyond float32 become infinite
+                with np.errstate(over="ignore", invalid="ignore"):  # broken numbers are dealt with later
                     np.copyto(rows, plane.T, casting="same_kind")
     return out.T
 

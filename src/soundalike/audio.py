@@ -26,10 +26,10 @@ from soundalike.types import F32, SoundInfo
 
 SOUND_EXTENSIONS: frozenset[str] = frozenset(
     """
-    3g2 3gp 8svx aa3 aac ac3 act adts adx aif aifc aiff alac amr ape asf ast au avi avr awb bwf caf dsf
-    dss dts eac3 flac flv hca htk iff ircam loas m2a m2ts m4a m4b m4r m4v mka mkv mlp mov mp+ mp1 mp2
+    3g2 3gp 8svx aa3 aac ac3 adts adx aif aifc aiff alac amr ape asf ast au avi avr awb bwf caf dsf
+    dss dts eac3 flac flv hca iff ircam loas m2a m2ts m4a m4b m4r m4v mka mkv mlp mov mp+ mp1 mp2
     mp3 mp4 mpa mpc mpeg mpg mpp mts mxf nist oga ogg ogv ogx oma opus paf pvf qcp qoa ra rf64 rm rmvb
-    sds sf shn snd sph spx svx tak thd ts tta vag voc vqf w64 wav wave webm wma wmv wv xa xwma
+    sds sf shn snd sph spx svx tak thd tta vag voc vqf w64 wav wave webm wma wmv wv xa xwma
     """.split()  # noqa: SIM905, a list that people read
 )
 """Extensions, lower case and without the dot, of files that may hold sound: for walking folders.
