@@ -64,7 +64,9 @@ def done_ids(out: Path) -> set[str]:
 
 def parts(clips: Clips, model: Backbone, skip: set[str]) -> Iterator[dict[str, np.ndarray]]:
     """Results, `PART` clips at a time."""
-    waiting = (row for row in clips.rows if row["id"] not in skip)
+    order = {"effects": 0, "music": 1, "speech": 2, "instruments": 3}
+    rows = sorted(clips.rows, key=lambda row: order.get(row["group"], 4))
+    waiting = (row for row in rows if row["id"] not in skip)
     while rows := list(islice(waiting, PART)):
         heard = [(row["id"], hear(model, clips.samples(row))) for row in rows]
         ids = np.array([i for i, outputs in heard])

@@ -21,16 +21,21 @@ from soundalike.errors import (
     SoundalikeError,
     SoundError,
 )
-from soundalike.types import Embedding, Failure, Segment, SoundInfo
 
 if TYPE_CHECKING:
     from soundalike.embed import Model, load_model
-    from soundalike.export import read_embeddings
+    from soundalike.export import Embeddings, read_embeddings
+    from soundalike.types import Embedding, Failure, Segment, SoundInfo
 
 __version__ = "0.1.0"
 
 _LATER = {  # imported at first use, so that `import soundalike` costs next to nothing
+    "Embedding": "soundalike.types",
+    "Embeddings": "soundalike.export",
+    "Failure": "soundalike.types",
     "Model": "soundalike.embed",
+    "Segment": "soundalike.types",
+    "SoundInfo": "soundalike.types",
     "load_model": "soundalike.embed",
     "read_embeddings": "soundalike.export",
 }
@@ -38,6 +43,7 @@ _LATER = {  # imported at first use, so that `import soundalike` costs next to n
 __all__ = [
     "DeviceError",
     "Embedding",
+    "Embeddings",
     "ExportError",
     "Failure",
     "MissingExtra",

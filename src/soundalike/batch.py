@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from soundalike import export
 from soundalike.embed import Model
 from soundalike.folders import SoundFile
-from soundalike.journal import Journal, Stamp
+from soundalike.journal import Journal, Settings, Stamp
 from soundalike.types import Embedding, Failure
 
 FORMATS = ("json", *export.WRITERS)
@@ -61,6 +61,7 @@ def embed_into(
     formats = tuple(formats)
     progress = Progress(len(sounds))
     with Journal(out, model.pipeline, model.card.name) as journal:
+        journal.remember(Settings(model.card.name, model.card.level, formats, segments))
         todo: dict[Path, tuple[str, Stamp]] = {}
         for sound in sounds:
             stamp = stamp_of(sound.path)

@@ -10,15 +10,18 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import TracebackType
 
 import numpy as np
+import orjson
 
 from soundalike.errors import ExportError, PipelineMismatch
 from soundalike.export import Record, segment_records
-from soundalike.types import Embedding, Failure
+from soundalike.folders import SoundFile
+from soundalike.types import Embedding, Failure, LevelRule
 
 COMMIT_S = 1.0
 _SCHEMA = """
@@ -32,6 +35,7 @@ CREATE TABLE IF NOT EXISTS failed (
     code TEXT NOT NULL, reason TEXT NOT NULL) WITHOUT ROWID;
 """
 VERSION = 1
+JOURNAL = ".soundalike.db"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,16 @@ class Stamp:
 
     size: int
     mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a folder of results was made."""
+
+    model: str
+    level: LevelRule
+    formats: tuple[str, ...]
+    segments: bool
 
 
 class Journal:
@@ -55,7 +69,7 @@ class Journal:
 
     def __init__(self, out: Path, pipeline: str, model: str) -> None:
         out.mkdir(parents=True, exist_ok=True)
-        self.path = out / ".soundalike.db"
+        self.path = out / JOURNAL
         self.model, self.pipeline = model, pipeline
         self._db = sqlite3.connect(self.path, timeout=0.5, isolation_level=None)
         try:
@@ -91,6 +105,11 @@ class Journal:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._db.execute("COMMIT")
         self._db.close()
+
+    def remember(self, settings: Settings) -> None:
+        """Keep the settings of the last run, for `read_failures`."""
+        text = orjson.dumps(settings).decode()
+        self._db.execute("INSERT OR REPLACE INTO about VALUES ('settings', ?)", [text])
 
     def state(self, name: str) -> tuple[Stamp, bool] | None:
         """Stamp of a sound when it was last tried, and whether that worked; None if it never was."""
@@ -171,3 +190,22 @@ class Journal:
 def _key(name: str) -> bytes:
     """A name as the file system has it, which need not be valid text."""
     return os.fsencode(name)
+
+
+def read_failures(out: Path) -> tuple[Settings, list[SoundFile]]:
+    """Settings of the last run into ``out``, and the sounds that failed.
+
+    Raises
+    ------
+    ExportError
+        if no run has written there
+    """
+    path = out / JOURNAL
+    if not path.exists():
+        raise ExportError(f"{out}: soundalike embed has not written here")
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        (text,) = db.execute("SELECT value FROM about WHERE key = 'settings'").fetchone()
+        rows = db.execute("SELECT source, name FROM failed ORDER BY name").fetchall()
+    values = orjson.loads(text)
+    settings = Settings(values["model"], values["level"], tuple(values["formats"]), values["segments"])
+    return settings, [SoundFile(Path(os.fsdecode(a)), PurePosixPath(os.fsdecode(b))) for a, b in rows]

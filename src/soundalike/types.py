@@ -49,9 +49,9 @@ class Embedding:
     """A sound's vector, its segments' vectors, and where they came from."""
 
     path: Path
-    vector: F32  # (dim,), unit norm
-    segments: F32  # (n, dim), unit norm each
-    times_s: F64  # (n, 2): start and end of each segment in the file
+    vector: F32 = field(repr=False)  # (dim,), unit norm
+    segments: F32 = field(repr=False)  # (n, dim), unit norm each
+    times_s: F64 = field(repr=False)  # (n, 2): start and end of each segment in the file
     duration_s: float  # measured by decoding, to the sample
     sample_rate: int  # Hz, of the file
     channels: int

@@ -85,7 +85,7 @@ POCKET = ModelCard(
     dim=512,
     licence="Apache-2.0; audio tower fine-tuned from EfficientAT mn04_as (MIT), text tower from all-MiniLM-L6-v2 (Apache-2.0)",
     sample_rate=32_000,
-    graph=ModelFile("audio.onnx", "", 0),
+    graph=ModelFile("audio.onnx", "b16822ce42d62a2dfad28d2493c0a0f88067e773a3eadb82f48608f34a351c7e", 4_724_270),
     frontend=MelSpec(
         sample_rate=32_000,
         n_fft=1024,
@@ -107,11 +107,11 @@ POCKET = ModelCard(
     segments=SegmentSpec(length_s=10.0, hop_s=5.0, shortest_s=1.0),
     level="peak",
     text=TextSpec(
-        graph=ModelFile("text.onnx", "", 0),
-        tokenizer=ModelFile("tokenizer.json", "", 0),
+        graph=ModelFile("text.onnx", "05cf5415b6b3ad783115ecef3d395ddc62aab378844d58f58a43b254a7dbd151", 23_696_513),
+        tokenizer=ModelFile("tokenizer.json", "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037", 466_247),
         max_tokens=64,
     ),
-    n_parameters=0,
+    n_parameters=24_484_128,
     trained_on="",
     limits="",
 )

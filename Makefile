@@ -1,0 +1,55 @@
+# Set-up from nothing but Python 3.11+ and pip. `make demo` runs the main job, `make test` every test a user can run.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TORCH := .venv-torch
+
+.PHONY: demo test test-torch lint format wheel bench clean
+
+demo: $(VENV)/run
+	$(BIN)/soundalike demo --out demo-out
+
+test: $(VENV)/test wheel
+	$(BIN)/python -m pytest
+	$(BIN)/python tests/wheel.py dist/*.whl
+
+test-torch: $(TORCH)/ready
+	$(TORCH)/bin/python -m pytest tests/torch -m torch
+
+lint: $(VENV)/test
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/test
+	$(BIN)/ruff check --fix .
+
+wheel: $(VENV)/test
+	rm -rf dist
+	$(BIN)/python -m build --quiet --outdir dist .
+
+bench: $(VENV)/bench
+	$(BIN)/python benchmarks/speed.py
+
+clean:
+	rm -rf $(VENV) $(TORCH) dist build demo-out
+
+$(VENV)/run: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/test: $(VENV)/run
+	$(BIN)/python -m pip install --quiet --group test --group lint --group build
+	touch $@
+
+$(VENV)/bench: $(VENV)/test
+	$(BIN)/python -m pip install --quiet --group bench
+	touch $@
+
+$(TORCH)/ready: pyproject.toml
+	$(PYTHON) -m venv $(TORCH)
+	$(TORCH)/bin/python -m pip install --quiet --upgrade pip
+	$(TORCH)/bin/python -m pip install --quiet torch==2.13.0
+	$(TORCH)/bin/python -m pip install --quiet --editable . --group test --group train
+	touch $@

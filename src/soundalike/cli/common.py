@@ -1,0 +1,93 @@
+"""Options and output that several verbs share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+PATH = click.Path(path_type=Path)
+Command = Callable[..., Any]
+
+
+def model_option(command: Command) -> Command:
+    """``--model`` and ``--device``."""
+    command = click.option(
+        "--device", default="auto", show_default=True, envvar="SOUNDALIKE_DEVICE", help="Where to run: auto or cpu."
+    )(command)
+    return click.option(
+        "--model", default="pocket", show_default=True, envvar="SOUNDALIKE_MODEL", help="Model, by name."
+    )(command)
+
+
+def level_option(command: Command) -> Command:
+    """``--level``."""
+    rules = click.Choice(["none", "peak", "rms", "loudness"])
+    return click.option("--level", type=rules, envvar="SOUNDALIKE_LEVEL", help="Level rule in place of the model's.")(command)
+
+
+def json_option(command: Command) -> Command:
+    """``--json``."""
+    return click.option("--json", "as_json", is_flag=True, help="One JSON object per line on stdout.")(command)
+
+
+def workers_option(command: Command) -> Command:
+    """``--workers``."""
+    workers = click.IntRange(min=1)
+    return click.option("--workers", type=workers, envvar="SOUNDALIKE_WORKERS", help="Files at once; one per core by default.")(command)
+
+
+def print_json(record: dict[str, Any]) -> None:
+    """One JSON object on one line of stdout."""
+    import orjson
+
+    sys.stdout.buffer.write(orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def note(text: str) -> None:
+    """A line for the reader, on stderr."""
+    click.echo(text, err=True)
+
+
+def shown(path: Path | str) -> str:
+    """A path as it can be printed, whatever bytes its name has; control characters made visible."""
+    text = str(path).encode(errors="surrogateescape").decode(errors="replace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def clock(seconds: float) -> str:
+    """A duration as people read it: 0.73 s, 12.4 s, 3:07 min, 2:03:07 h."""
+    if seconds < 60:
+        return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}:{rest:02} min"
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02} h"
+
+
+@contextmanager
+def progress_bar(total: int, what: str) -> Iterator[Callable[[int, str], None]]:
+    """Progress with rate and time left, on stderr; silent when stderr is not a terminal.
+
+    Yields
+    ------
+    A function that takes how many are done and a note, such as the rate.
+    """
+    if not sys.stderr.isatty() or total == 0:
+        yield lambda done, rate: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
+        TextColumn("left"), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total, rate="")
+        yield lambda done, rate: bar.update(task, completed=done, rate=rate)

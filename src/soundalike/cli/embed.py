@@ -1,0 +1,115 @@
+"""``soundalike embed`` and ``soundalike retry``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from soundalike.cli.common import (
+    PATH, clock, json_option, level_option, model_option, note, print_json, progress_bar, shown, workers_option,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from soundalike.embed import Model
+    from soundalike.folders import SoundFile
+    from soundalike.types import Embedding, Failure
+
+_FORMATS = ("json", "jsonl", "parquet", "numpy")
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, type=PATH)
+@click.option("--out", "-o", required=True, type=PATH, help="Folder for the results.")
+@click.option(
+    "--format", "-f", "formats", multiple=True, default=["json"], show_default=True, type=click.Choice(_FORMATS),
+    help="json: one file per sound. jsonl, parquet, numpy (with csv): one file for all. May be repeated.",
+)  # fmt: skip
+@click.option("--segments", is_flag=True, help="Also each segment's vector and times (json, jsonl).")
+@click.option("--force", is_flag=True, help="Embed again what is unchanged.")
+@click.option("--retry", "retry_failed", is_flag=True, help="Also try again what failed before.")
+@level_option
+@workers_option
+@model_option
+@json_option
+def embed(
+    paths: tuple[Path, ...], out: Path, formats: tuple[str, ...], segments: bool, force: bool, retry_failed: bool,
+    level: str | None, workers: int | None, model: str, device: str, as_json: bool,
+) -> None:  # fmt: skip
+    """Turn sounds into vectors: one embedding for every sound under PATHS, into --out.
+
+    Only new or changed sounds are done; a run that was broken off goes on where it stopped.
+    """
+    from soundalike.embed import load_model
+    from soundalike.folders import find_sounds
+
+    sounds = [sound for sound in find_sounds(paths) if out.absolute() not in sound.path.parents]
+    if not sounds:
+        raise click.UsageError(f"no sounds found under {', '.join(shown(path) for path in paths)}")
+    loaded = load_model(model, device, level)  # type: ignore[arg-type]
+    _run(out, loaded, sounds, formats, segments, force, retry_failed, workers, as_json)
+
+
+@click.command()
+@click.argument("out", type=PATH)
+@workers_option
+@click.option("--device", default="auto", show_default=True, envvar="SOUNDALIKE_DEVICE", help="Where to run: auto or cpu.")
+@json_option
+def retry(out: Path, workers: int | None, device: str, as_json: bool) -> None:
+    """Try again the sounds that failed in OUT, a folder made by embed, with the settings it was made with."""
+    from soundalike.embed import load_model
+    from soundalike.journal import read_failures
+
+    settings, sounds = read_failures(out)
+    if not sounds:
+        note("Nothing failed here.")
+        return
+    loaded = load_model(settings.model, device, settings.level)
+    _run(out, loaded, sounds, settings.formats, settings.segments, False, True, workers, as_json)
+
+
+def _run(
+    out: Path, model: Model, sounds: list[SoundFile], formats: tuple[str, ...], segments: bool, force: bool,
+    retry: bool, workers: int | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Embed with progress, then say what became of it."""
+    from soundalike.batch import Progress, embed_into
+    from soundalike.types import Failure
+
+    started = time.monotonic()
+    with progress_bar(len(sounds), "embedding") as show:
+
+        def on_progress(progress: Progress) -> None:
+            if as_json and progress.last is not None:
+                print_json(_event(progress.last))
+            elif isinstance(progress.last, Failure):
+                note(f"failed: {shown(progress.last.path)}: {progress.last.reason}")
+            done = progress.n_unchanged + progress.n_done + progress.n_failed
+            show(done, f"{progress.sound_s / max(time.monotonic() - started, 1e-3):.0f} x real time")
+
+        end = embed_into(
+            out, model, sounds, formats=formats, segments=segments, force=force, retry=retry, workers=workers,
+            on_progress=on_progress,
+        )  # fmt: skip
+    took = time.monotonic() - started
+    note(
+        f"{end.n_done} embedded ({clock(end.sound_s)} of sound in {clock(took)}), {end.n_unchanged} unchanged, "
+        f"{end.n_failed} failed. Results: {shown(out)}"
+    )
+    if end.n_failed:
+        note(f"What failed and why: {shown(out / 'failures.csv')}. To try those again: soundalike retry {shown(out)}")
+        sys.exit(1)
+
+
+def _event(result: Embedding | Failure) -> dict[str, object]:
+    from soundalike.types import Failure
+
+    if isinstance(result, Failure):
+        return {"path": shown(result.path), "error": result.code, "reason": result.reason}
+    return {
+        "path": shown(result.path), "duration_seconds": result.duration_s, "segments": len(result.segments),
+        "warnings": list(result.warnings),
+    }  # fmt: skip

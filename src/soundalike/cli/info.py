@@ -1,0 +1,71 @@
+"""``soundalike info``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from soundalike.cli.common import PATH, clock, json_option, note, print_json, shown
+from soundalike.errors import SoundError
+
+if TYPE_CHECKING:
+    from soundalike.types import Segment, SoundInfo
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=PATH)
+@click.option("--model", default="pocket", show_default=True, envvar="SOUNDALIKE_MODEL", help="Model, by name.")
+@json_option
+def info(files: tuple[Path, ...], model: str, as_json: bool) -> None:
+    """Say what is inside FILES, and how each will be cut into segments."""
+    from soundalike import audio
+    from soundalike.models.cards import card_of
+    from soundalike.segments import split
+    from soundalike.types import Segment
+
+    card, failed = card_of(model), False
+    for path in files:
+        try:
+            with audio.read(path, card.sample_rate) as sound:
+                cuts = [
+                    Segment(cut.start_s, cut.end_s, cut.samples[:0])
+                    for cut in split(sound, card.segments, card.sample_rate)
+                ]
+                print_json(_record(sound.info, sound.duration_s, cuts, sound.warnings)) if as_json else _show(
+                    sound.info, sound.duration_s, cuts, sound.warnings
+                )
+        except SoundError as error:
+            failed = True
+            if as_json:
+                print_json({"path": shown(path), "error": error.code, "reason": error.reason})
+            note(f"failed: {shown(path)}: {error.reason}")
+    sys.exit(1 if failed else 0)
+
+
+def _record(info: SoundInfo, duration_s: float, cuts: list[Segment], warnings: tuple[str, ...]) -> dict[str, object]:
+    from dataclasses import asdict
+
+    segments = [{"start_s": cut.start_s, "end_s": cut.end_s} for cut in cuts]
+    facts = asdict(info) | {"path": shown(info.path), "duration_s": duration_s, "declared_duration_s": info.duration_s}
+    return facts | {"segments": segments, "warnings": list(warnings)}
+
+
+def _show(info: SoundInfo, duration_s: float, cuts: list[Segment], warnings: tuple[str, ...]) -> None:
+    channels = {1: "mono", 2: "stereo"}.get(info.channels, f"{info.channels} channels")
+    bits = f", {info.bits_per_sample} bit" if info.bits_per_sample else ""
+    rate = f", {info.bit_rate / 1000:.0f} kbit/s" if info.bit_rate else ""
+    click.echo(shown(info.path))
+    click.echo(f"  {info.codec} in {info.container}, {info.sample_rate} Hz, {channels}{bits}{rate}, {clock(duration_s)}")
+    if not cuts:
+        click.echo("  silent: it will have no vector")
+    elif len(cuts) == 1:
+        click.echo(f"  1 segment: {cuts[0].start_s:.2f} to {cuts[0].end_s:.2f} s")
+    else:
+        shown_cuts = ", ".join(f"{cut.start_s:.2f} to {cut.end_s:.2f}" for cut in cuts[:3])
+        more = f", … the last {cuts[-1].start_s:.2f} to {cuts[-1].end_s:.2f}" if len(cuts) > 3 else ""
+        click.echo(f"  {len(cuts)} segments: {shown_cuts}{more} s")
+    for warning in warnings:
+        click.echo(f"  note: {warning}")

@@ -1,0 +1,81 @@
+"""The order of the rooms: who may import whom, and who owns each heavy package."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "src" / "soundalike"
+ROOMS = [  # a module imports only from lines above its own, and from its own line
+    ["errors"],
+    ["types"],
+    ["_container", "_decode", "audio", "level"],
+    ["segments", "frontend", "runtime"],
+    ["models"],
+    ["encoder"],
+    ["embed", "export", "folders", "nearest"],
+    ["journal", "selftest"],
+    ["batch"],
+    ["cli"],
+]
+OWNERS = {
+    "av": {"_container", "_decode", "audio"},
+    "soxr": {"audio"},
+    "onnxruntime": {"runtime"},
+    "tokenizers": {"encoder"},
+    "pyarrow": {"export"},
+    "sqlite3": {"journal"},
+    "click": {"cli"},
+    "rich": {"cli"},
+    "torch": {"models.convert"},
+}
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room_of(module: str) -> int:
+    return next((i for i, line in enumerate(ROOMS) if module.split(".")[0] in line), -1)
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports_of(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+            found |= {f"{node.module}.{alias.name}" for alias in node.names if node.module == "soundalike"}
+    return found
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.parent != PACKAGE or path.stem != "__init__"], ids=name_of)
+def test_rooms_import_only_from_above(path: Path) -> None:
+    name = name_of(path)
+    assert room_of(name) >= 0, f"{name} has no place in ROOMS"
+    for target in imports_of(path):
+        package, _, module = target.partition(".")
+        if package == "soundalike" and module and module != "__version__":
+            assert room_of(module) <= room_of(name), f"{name} imports {module}, which lies below it"
+        if package in OWNERS:
+            owners = OWNERS[package]
+            assert name in owners or name.split(".")[0] in owners, f"{package} belongs to {owners}, not to {name}"
+
+
+def test_help_imports_nothing_heavy() -> None:
+    heavy = {"numpy", "scipy", "av", "soxr", "onnxruntime", "pyarrow", "tokenizers", "rich", "sqlite3"}
+    code = (
+        "import sys; from soundalike.cli import main; main(['--help'], standalone_mode=False);"
+        f"print('heavy:', sorted({heavy!r} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.returncode == 0
+    assert "Usage" in done.stdout
+    assert "heavy: []" in done.stdout
