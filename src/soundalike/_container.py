@@ -36,8 +36,9 @@ _STATES_LENGTH = ("wav", "w64", "flac", "aiff", "caf", "mov", "matroska", "tta",
 # First bytes of formats whose readers refuse a damaged header: tells "damaged" from "not sound at all".
 _MAGIC = (
     b"RIFF....WAVE", b"RF64....WAVE", b"BW64....WAVE", b"RIFX....WAVE", b"riff\x2e\x91\xcf\x11",
-    b"fLaC", b"OggS", b"FORM....AIF", b"caff", b".snd", b"ID3", b"....ftyp", b"....moov", b"....mdat", b"\x1aE\xdf\xa3",
-    b"0&\xb2u\x8ef\xcf\x11", b"wvpk", b"TTA1", b"MAC ", b"#!AMR", b"MPCK", b"MP+", b"DSD ",
+    b"fLaC", b"OggS", b"FORM....AIF", b"caff", b".snd", b"ID3", b"....ftyp", b"....moov", b"....mdat",
+    b"\x1aE\xdf\xa3", b"0&\xb2u\x8ef\xcf\x11", b"wvpk", b"TTA1", b"MAC ", b"#!AMR", b"MPCK", b"MP+",
+    b"DSD ",
 )  # fmt: skip
 
 _MP4_STARTS = b"ftyp moov mdat free skip wide pnot udta uuid styp sidx junk pict".split()

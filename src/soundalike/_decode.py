@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,13 @@ class Decoder:
         except BaseException:
             self.close()
             raise
+        # FFmpeg trims two kinds of files wrongly: short Ogg Vorbis, whose first packet gives nothing but an
+        # overlap for the second, yet counts, and ALAC in CAF, whose last packet is trimmed twice. These are
+        # taken untrimmed, and cut at the length that the file states.
+        self._is_vorbis = (self.info.container, self.info.codec) == ("ogg", "vorbis")
+        self._is_untrimmed = self._is_vorbis or (self.info.container, self.info.codec) == ("caf", "alac")
+        if self._is_untrimmed:
+            self._stream.codec_context.flags2 |= 1 << 29  # AV_CODEC_FLAG2_SKIP_MANUAL
         self._n_samples: Counter[int] = Counter()  # by sample rate
         self._n_packets = 0
         self._n_bad_packets = 0
@@ -140,18 +148,28 @@ class Decoder:
         return True
 
     def _frames(self) -> Iterator[tuple[Planes, Kind]]:
-        """Yield every frame that holds samples; cut the last one where an MP4 says that its sound ends."""
+        """Yield every frame that holds samples; cut the last one where the file says that its sound ends."""
         last: tuple[Planes, Kind] | None = None
-        n_stated = 0
+        n_seen = n_packet = 0
         for frame, packet in self._decoded():
             if last:
                 yield last
+                n_seen += len(last[0][0])
             last = _planes(frame), _kind(frame)
-            n_stated = packet.duration if packet else 0
-        if last and 0 < (n_stated or 0) < len(last[0][0]) and _counts_samples(self._container, self._stream):
-            last = [plane[:n_stated] for plane in last[0]], last[1]
+            n_packet = packet.duration or 0 if packet else 0
         if last:
-            yield last
+            n_rest = self._n_rest(n_seen, n_packet)
+            yield ([plane[:n_rest] for plane in last[0]] if n_rest > 0 else last[0]), last[1]
+
+    def _n_rest(self, n_seen: int, n_packet: int) -> int:
+        """How many samples of the last frame belong to the sound, where that is stated exactly; else 0."""
+        if not self._stream.duration or self._stream.time_base != Fraction(1, self.info.sample_rate or 1):
+            return 0
+        if self._is_untrimmed:
+            return int(self._stream.duration) - n_seen
+        return (
+            n_packet if self.info.container.startswith("mov") else 0
+        )  # MP4 states the length of each packet
 
     def _decoded(self) -> Iterator[tuple[Any, Any]]:
         """Yield decoded frames, each with the packet that brought it forth."""
@@ -160,7 +178,7 @@ class Decoder:
         for packet in self._packets():
             n_barren += 1
             for frame in self._decode(packet):
-                if frame.samples:
+                if frame.samples and not (self._is_vorbis and self._n_packets == 1):
                     n_barren = 0
                     many = frame.format.is_planar and frame.layout.nb_channels > _MAX_PLANES
                     yield pack(frame) if many else frame, packet
@@ -242,13 +260,6 @@ class _Grid:
         self._n -= ends[-1]
         self._frames = [[plane[ends[-1] :] for plane in joined]] if self._n else []
         return blocks
-
-
-def _counts_samples(container: Any, stream: Any) -> bool:
-    """Whether the length of a packet is stated in samples: MP4 and its kin, with the usual time base."""
-    return bool(
-        container.format.name.startswith("mov") and stream.time_base * stream.codec_context.sample_rate == 1
-    )
 
 
 def _kind(frame: Any) -> Kind:
