@@ -50,6 +50,8 @@ FETCH_COMMANDS = {
 }
 # The judging data, by its names and by its file names (fold-source-take-class).
 BENCHMARK = re.compile(r"(?<![a-z])esc[-_ ]?[15]0(?!\d)|(?<!\d)[1-5]-\d{4,6}-[a-z](-\d+)?\.(wav|ogg)", re.I)
+# Files of other packages that were cut from the recordings of judging clips (see CORPUS.md).
+JUDGED = {"b9ca7331a86e512b", "6305ada73bbe031c", "f50fc4f7499cc6ea", "30047304b43de6bb", "6dd67e56cf32a689"}
 
 
 def read_manifest(path: Path) -> Packages:
@@ -60,7 +62,7 @@ def read_manifest(path: Path) -> Packages:
     packages: Packages = {}
     for row in rows:
         free = row["usable"] == "yes" and row["kind"] == "audio" and not row["dup_of"]
-        if free and row["package"] not in banned:
+        if free and row["package"] not in banned and row["sha1"] not in JUDGED:
             packages.setdefault(row["package"], []).append(row)
     return packages
 
@@ -272,7 +274,7 @@ def to_clip(audio: npt.NDArray[np.float32], rate: int) -> npt.NDArray[np.int16]:
 def write_shard(folder: Path, clips: list[Clip]) -> None:
     """Write clips as the next .npy file, then replace the index by one that names them too."""
     index = read_lines(folder / "index.jsonl")
-    name, start = f"shard-{len({line['shard'] for line in index}):05d}.npy", 0
+    name, start = f"shard-{len(list(folder.glob('shard-*'))):05d}.npy", 0
     np.save(folder / name, np.concatenate([samples for samples, _ in clips]))
     for samples, line in clips:
         index.append({**line, "start": start, "n_samples": len(samples), "shard": name})
@@ -292,8 +294,7 @@ def clips_of(row: Row, path: Path, skip: set[str]) -> Iterator[Clip]:
     """Yield the start of a file, or three excerpts of long music, unless the shards hold them."""
     seconds, parts = float(row["seconds"] or 0), [(row["sha1"], 0.0, CLIP_SECONDS)]
     if group(row) == "music" and seconds >= MUSIC_SECONDS:
-        starts = [point * seconds for point in EXCERPT_POINTS]
-        parts = [(f"{row['sha1']}-{n}", start, EXCERPT_SECONDS) for n, start in enumerate(starts)]
+        parts = [(f"{row['sha1']}-{n}", at * seconds, EXCERPT_SECONDS) for n, at in enumerate(EXCERPT_POINTS)]
     kept = {key: row[key] for key in ("package", "path", "words", "class", "lang", "licence")}
     for name, start, length in parts:
         if name not in skip:
