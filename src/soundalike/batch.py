@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 from soundalike import export
 from soundalike.embed import Model
@@ -25,6 +27,7 @@ class Progress:
     n_unchanged: int = 0
     n_done: int = 0
     n_failed: int = 0
+    n_failed_before: int = 0  # unchanged since, so not tried again
     sound_s: float = 0.0  # seconds of sound embedded in this run
     last: Embedding | Failure | None = None
 
@@ -46,8 +49,8 @@ def embed_into(
     Parameters
     ----------
     out : folder for the results; made if need be
-    formats : of "json", "jsonl", "parquet", "numpy"
-    segments : with the segments' vectors (JSON and JSON Lines)
+    formats : of "json", "jsonl", "parquet", "numpy"; those that ``out`` already has are kept up as well
+    segments : with the segments' vectors (JSON and JSON Lines); stays on in ``out`` once it was
     force : embed again what is unchanged
     retry : also try again what failed and has not changed
     workers : threads; one per core by default
@@ -58,65 +61,78 @@ def embed_into(
     Counts of the run. Interrupted at any moment, ``out`` keeps what was finished, and the next run goes on.
     """
     sounds = list(sounds)
-    formats = tuple(formats)
     progress = Progress(len(sounds))
     with Journal(out, model.pipeline, model.card.name) as journal:
-        journal.remember(Settings(model.card.name, model.card.level, formats, segments))
+        before = journal.settings()
+        settings = _joined(before, Settings(model.card.name, model.card.level, tuple(formats), segments))
+        anew = before is not None and before.segments < settings.segments
+        _write_missing(journal, out, settings, anew)
+        journal.remember(settings)
         todo: dict[Path, tuple[str, Stamp]] = {}
         for sound in sounds:
-            stamp = stamp_of(sound.path)
-            state = None if force else journal.state(str(sound.name))
-            if state == (stamp, True) or (state == (stamp, False) and not retry):
+            name, stamp = str(sound.name), stamp_of(sound.path)
+            worked = None if force else journal.worked(name, sound.path, stamp)
+            if worked:
                 progress.n_unchanged += 1
+            elif worked is False and not retry:
+                progress.n_failed_before += 1
             else:
-                todo[sound.path] = (str(sound.name), stamp)
+                todo[sound.path] = (name, stamp)
         on_progress(progress)
+        results = cast("Generator[Embedding | Failure]", model.embed_files(list(todo), workers))
         try:
-            for result in model.embed_files(list(todo), workers):
-                name, stamp = todo.pop(result.path)
-                journal.add(name, stamp, result)
-                _count(progress, result)
-                if "json" in formats and isinstance(result, Embedding):
-                    export.write_json(record_of(journal, name, result, segments), name, out)
-                on_progress(progress)
+            with closing(results):
+                for result in results:
+                    name, stamp = todo.pop(result.path)
+                    if "json" in settings.formats and isinstance(result, Embedding):
+                        export.write_json(journal.record(name, result, settings.segments), name, out)
+                    journal.add(name, stamp, result)
+                    _count(progress, result)
+                    on_progress(progress)
         finally:
-            write_tables(journal, out, formats, segments)
+            write_tables(journal, out, settings)
     return progress
 
 
+def _joined(before: Settings | None, now: Settings) -> Settings:
+    """Add to the settings of a folder: it keeps the formats it was made with, so that all tell the same."""
+    if before is None:
+        return now
+    formats = tuple(dict.fromkeys([*before.formats, *now.formats]))
+    return replace(now, formats=formats, segments=before.segments or now.segments)
+
+
+def _write_missing(journal: Journal, out: Path, settings: Settings, anew: bool) -> None:
+    """Write the JSON files of earlier runs that are not there, or all of them ``anew``."""
+    if "json" in settings.formats:
+        for name in journal.names():
+            if anew or not (out / export.json_name(name)).exists():
+                export.write_json(journal.stored(name, settings.segments), name, out)
+
+
 def stamp_of(path: Path) -> Stamp:
-    """Size and time of a file; zeros if it cannot be looked at (reading it will say why)."""
+    """Look up size and time of a file; zeros if that fails (reading it will say why)."""
     try:
         status = path.stat()
-    except OSError:
+    except (OSError, ValueError):
         return Stamp(0, 0)
     return Stamp(status.st_size, status.st_mtime_ns)
 
 
-def record_of(journal: Journal, name: str, result: Embedding, segments: bool) -> export.Record:
-    """The record of a fresh embedding."""
-    record = journal.record(
-        name, result.duration_s, result.vector, result.sample_rate, result.channels, result.sha256
-    )
-    if segments:
-        record["segments"] = export.segment_records(result.times_s, result.segments)
-    return record
-
-
-def write_tables(journal: Journal, out: Path, formats: Iterable[str], segments: bool) -> None:
+def write_tables(journal: Journal, out: Path, settings: Settings) -> None:
     """Bring the table formats and the table of failures in step with the journal."""
     if journal.count():
-        for name in formats:
+        for name in settings.formats:
             if name != "json":
-                export.WRITERS[name](journal.records(segments), out)
+                export.WRITERS[name](journal.records(settings.segments), out)
     failures = journal.failures()
     if not failures:
         (out / FAILURE_TABLE).unlink(missing_ok=True)
         return
     with export.atomic(out / FAILURE_TABLE) as file:
-        table = csv.writer(export.Text(file), lineterminator="\n")
+        table = csv.writer(export.Text(file))
         table.writerow(["path", "code", "reason"])
-        table.writerows([name, failure.code, failure.reason] for name, failure in failures)
+        table.writerows([export.readable(name), failure.code, failure.reason] for name, failure in failures)
 
 
 def _count(progress: Progress, result: Embedding | Failure) -> None:

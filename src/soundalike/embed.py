@@ -1,6 +1,6 @@
 """The whole flow on one screen: a file in, an embedding out; many files, one thread per core.
 
-    file ─ audio.read ─► blocks ─ segments.split ─► segments ─ Encoder.encode_segment ─► vectors ─ pool ─► Embedding
+file ─ audio.read ─► blocks ─ split ─► segments ─ Encoder.encode_segment ─► vectors ─ pool ─► Embedding
 """
 
 from __future__ import annotations
@@ -9,14 +9,15 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 
 from soundalike import audio
 from soundalike.encoder import Encoder, unit
-from soundalike.errors import ModelError, SoundError
+from soundalike.errors import SoundError
 from soundalike.models.cards import ModelCard, card_of
 from soundalike.segments import split
 from soundalike.types import F32, Embedding, Failure, LevelRule, Segment
@@ -56,15 +57,21 @@ class Model:
         SoundError
             if the file cannot be read, is no sound, or is silent
         """
-        path = Path(path)
+        return self._embed_file(Path(path), Event())
+
+    def _embed_file(self, path: Path, stop: Event) -> Embedding:
+        """Embed one file; what comes back after ``stop`` was set is of no use."""
         with audio.read(path, self.card.sample_rate) as sound:
-            pooled = self._encode(path, split(sound, self.card.segments, self.card.sample_rate))
+            blocks = takewhile(lambda _: not stop.is_set(), sound)
+            pooled = self._encode(path, split(blocks, self.card.segments, self.card.sample_rate))
             info, duration_s, warnings = sound.info, sound.duration_s, sound.warnings
         return self._embedding(
             path, pooled, duration_s, info.sample_rate, info.channels, sha256_of(path), tuple(warnings)
         )
 
-    def embed_files(self, paths: Iterable[str | Path], workers: int | None = None) -> Iterator[Embedding | Failure]:
+    def embed_files(
+        self, paths: Iterable[str | Path], workers: int | None = None
+    ) -> Iterator[Embedding | Failure]:
         """Embed many files, each on its own thread; results come as they are ready.
 
         Parameters
@@ -74,22 +81,25 @@ class Model:
 
         Yields
         ------
-        `Embedding`, or `Failure` for a sound that has none; ``.path`` says which sound it is
+        `Embedding`, or `Failure` for a sound that has none; ``.path`` says which sound it is. Left early, it
+        breaks off the sounds that are under way.
         """
-        with ThreadPoolExecutor(workers or n_cores(), thread_name_prefix="embed") as pool:
-            waiting = iter(paths)
-            running: set[Future[Embedding | Failure]] = set()
-            try:
-                while True:
-                    free = 2 * (workers or n_cores()) - len(running)
-                    running |= {pool.submit(self._try, Path(path)) for path in islice(waiting, free)}
-                    if not running:
-                        return
-                    done, running = wait(running, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        yield future.result()
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
+        workers = workers or n_cores()
+        waiting, stop = iter(paths), Event()
+        running: set[Future[Embedding | Failure]] = set()
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="embed")
+        try:
+            while True:
+                free = 2 * workers - len(running)
+                running |= {pool.submit(self._try, Path(path), stop) for path in islice(waiting, free)}
+                if not running:
+                    return
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield future.result()
+        finally:
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
 
     def embed_audio(self, samples: F32, sample_rate: int) -> Embedding:
         """Embed sound that is already in memory.
@@ -101,9 +111,14 @@ class Model:
         """
         samples = np.ascontiguousarray(samples, np.float32)
         if samples.ndim not in (1, 2) or samples.size == 0 or not np.isfinite(samples).all():
-            raise ValueError(f"samples must be finite, (n,) or (n, channels), not empty; got shape {samples.shape}")
+            found = f"got shape {samples.shape}"
+            raise ValueError(f"samples must be finite, (n,) or (n, channels), and not empty; {found}")
+        if sample_rate < 1:
+            raise ValueError(f"a sample rate is a positive number of Hz, not {sample_rate}")
         channels = 1 if samples.ndim == 1 else samples.shape[1]
-        mono = audio.downmix(samples.reshape(-1, channels))
+        starts = range(0, len(samples), max(sample_rate // 2, 1))  # the grid of `audio.read`
+        frames = samples.reshape(-1, channels)
+        mono = np.concatenate([audio.downmix(frames[start : start + starts.step]) for start in starts])
         block = audio.resample(mono, sample_rate, self.card.sample_rate)
         name = Path("<memory>")
         pooled = self._encode(name, split([block], self.card.segments, self.card.sample_rate))
@@ -114,14 +129,14 @@ class Model:
         """Vectors ``(n, dim)`` of descriptions, in the space of the sounds."""
         return self.encoder.encode_text(lines)
 
-    def _try(self, path: Path) -> Embedding | Failure:
-        """One bad file costs one file."""
+    def _try(self, path: Path, stop: Event) -> Embedding | Failure:
+        """One bad file costs one file, whatever is wrong with it."""
         try:
-            return self.embed_file(path)
+            return self._embed_file(path, stop)
         except SoundError as error:
             return Failure(path, error.code, error.reason)
-        except ModelError as error:  # numbers that the network cannot take
-            return Failure(path, "damaged", str(error))
+        except Exception as error:  # not foreseen: named all the same, and its neighbours go on
+            return Failure(path, "damaged", f"{type(error).__name__}: {error}")
 
     def _encode(self, path: Path, segments: Iterator[Segment]) -> tuple[F32, F32, np.ndarray]:
         """Segment vectors and times, and the sound's one vector."""
@@ -173,6 +188,27 @@ def load_model(name: str = "pocket", device: str = "auto", level: LevelRule | No
 def pool_vectors(vectors: F32) -> F32:
     """One vector for a sound: the mean of its unit segment vectors (n, dim), scaled to length 1."""
     return unit(vectors.mean(axis=0, dtype=np.float64))
+
+
+def similarity_in_words(score: float, text: bool) -> str:
+    """Say what a score of the pocket model means, as measured on labelled everyday sounds (ESC-10).
+
+    Two recordings of one kind of sound score 0.47 in the middle and rarely below 0.2, two of different kinds
+    0.05 and rarely above 0.25; a recording and the word for it 0.30, and another word 0.0 and rarely above
+    0.15.
+    """
+    words = _TEXT_WORDS if text else _SOUND_WORDS
+    return next(word for least, word in words if score >= least)
+
+
+_SOUND_WORDS = (
+    (0.99, "the same sound"),
+    (0.75, "very alike"),
+    (0.45, "alike"),
+    (0.2, "somewhat alike"),
+    (-2.0, "unlike"),
+)
+_TEXT_WORDS = ((0.35, "fits very well"), (0.2, "fits"), (0.1, "fits a little"), (-2.0, "does not fit"))
 
 
 def n_cores() -> int:

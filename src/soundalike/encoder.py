@@ -55,7 +55,8 @@ class Encoder:
             raise TypeError("encode_text takes a list of lines; for one line write [line]")
         vectors = np.empty((len(lines), self.card.dim), np.float32)
         for row, line in enumerate(lines):
-            ids = self._tokenizer.encode(" ".join(line.split())).ids
+            text = " ".join(line.split()).encode(errors="replace").decode()  # a stray byte is no harm
+            ids = self._tokenizer.encode(text).ids
             vectors[row] = unit(self._text.run(np.array([ids], np.int64))[0])
         return vectors
 
@@ -78,7 +79,7 @@ class Encoder:
 
 def _text_of(card: ModelCard) -> Any:
     if card.text is None:
-        raise ModelError(f"The model {card.name} understands no words. Models that do: soundalike models list")
+        raise ModelError(f"The model {card.name} knows no words. Models that do: soundalike models list")
     return card.text
 
 

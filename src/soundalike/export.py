@@ -1,16 +1,16 @@
 """Embeddings in files: JSON per sound, JSON Lines, Parquet, NumPy with CSV; and back.
 
-One record per sound, the same fields in each format. Floats are written as the shortest decimals that read back to
-the same float32. Files appear whole or not at all: they are written beside their place and renamed.
+One record per sound, the same fields in each format. Floats are written as the shortest decimals that read
+back to the same float32. Files appear whole or not at all: they are written beside their place and renamed.
 """
 
 from __future__ import annotations
 
 import csv
 import os
-import tempfile
+import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -41,48 +41,68 @@ class Embeddings:
 
 
 def dumps(record: Record) -> bytes:
-    """One record as JSON."""
+    """Write one record as JSON."""
     return orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def segment_records(times_s: F64, vectors: F32) -> list[Record]:
-    """The ``segments`` field: when, and which vector."""
+    """Make the ``segments`` field: when, and which vector."""
     rows = zip(times_s.tolist(), vectors, strict=True)
     return [{"start_s": start, "end_s": end, "embedding": vector} for (start, end), vector in rows]
 
 
 @contextmanager
 def atomic(path: Path) -> Iterator[IO[bytes]]:
-    """Write a file that appears at ``path`` only when it is complete and on disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+    """Write a file that appears at ``path`` only when it is complete and on disk.
+
+    What a killed process leaves behind has a name that follows from ``path``, so the next attempt overwrites
+    it. One writer at a time: the journal sees to that.
+
+    Raises
+    ------
+    ExportError
+        if the system does not let it be written
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        with os.fdopen(handle, "wb") as file:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)  # noqa: PTH101 - mkstemp made it private
-        os.replace(temporary, path)  # noqa: PTH105
+        temporary.replace(path)
+    except OSError as error:
+        _discard(temporary)
+        raise ExportError(f"{path}: this cannot be written ({error.strerror or error})") from error
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        _discard(temporary)
         raise
 
 
+def _discard(path: Path) -> None:
+    with suppress(OSError):  # it may never have come into being
+        path.unlink()
+
+
 def json_name(name: str) -> str:
-    """Where the JSON of the sound called ``name`` goes, below the output folder."""
+    """Place the JSON of the sound called ``name`` below the output folder; no two names share a place."""
     folder, _, last = name.rpartition("/")
+    folder = re.sub(r"(\.json~*)(?=/|$)", r"\1~", folder)  # a folder must not take the place of a file
     if len(os.fsencode(last)) > 240:  # file systems allow 255 bytes
         import hashlib
 
         digest = hashlib.sha256(os.fsencode(last)).hexdigest()[:16]
-        last = os.fsdecode(os.fsencode(last)[:200]).encode(errors="ignore").decode() + "~" + digest
+        last = os.fsencode(last)[:200].decode(errors="ignore") + "~" + digest
     return f"{folder}/{last}.json" if folder else f"{last}.json"
 
 
+def readable(name: str) -> str:
+    """Make a name text that any format takes; a byte that is none becomes its code: names stay apart."""
+    return os.fsencode(name).decode(errors="backslashreplace")
+
+
 def write_json(record: Record, name: str, out: Path) -> Path:
-    """One JSON file for one sound, at its place in the mirrored tree."""
+    """Write one JSON file for one sound, at its place in the mirrored tree."""
     path = out / json_name(name)
     with atomic(path) as file:
         file.write(dumps(record))
@@ -90,7 +110,7 @@ def write_json(record: Record, name: str, out: Path) -> Path:
 
 
 def write_jsonl(records: Iterable[Record], out: Path) -> Path:
-    """All records, one per line."""
+    """Write all records, one per line."""
     with atomic(path := out / "embeddings.jsonl") as file:
         for record in records:
             file.write(dumps(record) + b"\n")
@@ -98,7 +118,7 @@ def write_jsonl(records: Iterable[Record], out: Path) -> Path:
 
 
 def write_parquet(records: Iterable[Record], out: Path) -> Path:
-    """All records as a table; ``embedding`` is a fixed-size list of float32."""
+    """Write all records as a table; ``embedding`` is a fixed-size list of float32."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -128,10 +148,10 @@ def _table(rows: tuple[Record, ...]) -> Any:
 
 
 def write_numpy(records: Iterable[Record], out: Path) -> Path:
-    """``embeddings.npy`` (n, dim) float32 and ``embeddings.csv`` with the other fields, row by row."""
+    """Write ``embeddings.npy`` (n, dim) float32 and ``embeddings.csv``, the other fields row by row."""
     path, n_rows, dim = out / "embeddings.npy", 0, 0
     with atomic(path) as file, atomic(out / "embeddings.csv") as table:
-        lines = csv.DictWriter(Text(table), COLUMNS, extrasaction="ignore", lineterminator="\n")
+        lines = csv.DictWriter(Text(table), COLUMNS, extrasaction="ignore")
         lines.writeheader()
         file.write(_npy_header(0, 0))
         for record in records:
@@ -145,7 +165,7 @@ def write_numpy(records: Iterable[Record], out: Path) -> Path:
 
 
 def _npy_header(n_rows: int, dim: int) -> bytes:
-    """Header of an .npy file (format 1.0), always 128 bytes, so that it can be written again at the end."""
+    """Make the header of an .npy file (format 1.0), always 128 bytes: it is written again at the end."""
     text = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({n_rows}, {dim}), }}"
     return b"\x93NUMPY\x01\x00\x76\x00" + text.ljust(117).encode() + b"\n"
 
@@ -157,7 +177,8 @@ class Text:
         self.file = file
 
     def write(self, text: str) -> int:
-        return self.file.write(text.encode())
+        """Write text as UTF-8."""
+        return self.file.write(text.encode(errors="backslashreplace"))
 
 
 Writer = Callable[[Iterable[Record], Path], Path]
@@ -179,43 +200,76 @@ def read_embeddings(path: str | Path) -> Embeddings:
         if the files come from more than one pipeline
     """
     path = Path(path)
-    try:
-        records = list(_read(path))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ExportError(f"{path}: these are not embeddings that can be read: {error}") from error
+    records: list[Record] = []
+    vectors: list[F32] = []
+    for record in _read_folder(path) if path.is_dir() else _read_file(path):
+        vectors.append(record.pop("embedding"))
+        records.append(record)
+        if record["pipeline"] != records[0]["pipeline"]:
+            raise PipelineMismatch(f"{path}, {record['path']}", records[0]["pipeline"], record["pipeline"])
+        if vectors[-1].shape != vectors[0].shape:
+            sizes = f"{vectors[-1].size} numbers, not {vectors[0].size}"
+            raise ExportError(f"{path}, {record['path']}: damaged: {sizes}")
     if not records:
         raise ExportError(f"{path}: no embeddings here. Expected .json files, .jsonl, .parquet or .npy")
-    first = records[0]["pipeline"]
-    for record in records:
-        if record["pipeline"] != first:
-            raise PipelineMismatch(f"{path}, {record['path']}", first, record["pipeline"])
-    vectors = np.stack([np.asarray(record.pop("embedding"), np.float32) for record in records])
-    return Embeddings(vectors, records, first, records[0]["model"])
+    return Embeddings(np.stack(vectors), records, records[0]["pipeline"], records[0]["model"])
 
 
-def _read(path: Path) -> Iterator[Record]:
-    """Records of a file or folder."""
-    if path.is_dir():
-        files = sorted(path.rglob("*.json"))
-        whole = [path / name for name in ("embeddings.parquet", "embeddings.jsonl", "embeddings.npy")]
-        whole = [file for file in whole if file.exists()]
-        if not files and whole:
-            yield from _read(whole[0])
-        for file in files:
-            yield orjson.loads(file.read_bytes())
-    elif path.suffix == ".json":
-        yield orjson.loads(path.read_bytes())
-    elif path.suffix == ".jsonl":
-        with path.open("rb") as lines:
-            yield from (orjson.loads(line) for line in lines if line.strip())
-    elif path.suffix == ".parquet":
-        import pyarrow.parquet as pq
+def _read_folder(path: Path) -> Iterator[Record]:
+    """Read the JSON files below a folder, foreign ones left out; without any, a table in it."""
+    n = 0
+    for file in sorted(path.rglob("*.json")):
+        for record in _read_file(file, lenient=True):
+            n += 1
+            yield record
+    tables = [path / f"embeddings{suffix}" for suffix in (".parquet", ".jsonl", ".npy")]
+    for table in [table for table in tables if n == 0 and table.exists()][:1]:
+        yield from _read_file(table)
 
-        yield from pq.read_table(path).to_pylist()
-    elif path.suffix == ".npy":
-        yield from _read_numpy(path)
-    else:
-        raise ExportError(f"{path}: not a format of embeddings. Known: .json, .jsonl, .parquet, .npy")
+
+def _read_file(path: Path, lenient: bool = False) -> Iterator[Record]:
+    """Read and check one file; ``lenient`` passes over JSON that holds something else altogether."""
+    if path.suffix not in _READERS:
+        raise ExportError(f"{path}: not a format of embeddings. Known: {', '.join(_READERS)}")
+    try:
+        for record in _READERS[path.suffix](path):
+            if lenient and not (isinstance(record, dict) and "embedding" in record):
+                continue
+            yield _checked(record)
+    except Exception as error:  # the readers' errors have no common tree
+        raise ExportError(f"{path}: these are not embeddings that can be read: {error}") from error
+
+
+def _checked(record: Record) -> Record:
+    """Check the fields that matter, and make the vector float32."""
+    vector = np.asarray(record["embedding"], np.float32)
+    if vector.ndim != 1 or vector.size == 0 or not np.isfinite(vector).all():
+        raise ValueError(f"an embedding is a list of finite numbers; this has shape {vector.shape}")
+    for name in ("path", "model", "pipeline"):
+        if not isinstance(record[name], str):
+            raise ValueError(f"{name} is not text")
+    record["embedding"] = vector
+    return record
+
+
+def _read_json(path: Path) -> Iterator[Record]:
+    yield orjson.loads(path.read_bytes())
+
+
+def _read_jsonl(path: Path) -> Iterator[Record]:
+    with path.open("rb") as lines:
+        yield from (orjson.loads(line) for line in lines if line.strip())
+
+
+def _read_parquet(path: Path) -> Iterator[Record]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as table:
+        for batch in table.iter_batches(_PARQUET_ROWS):
+            rows = batch.drop_columns(["embedding"]).to_pylist()
+            vectors = batch["embedding"].flatten().to_numpy().reshape(len(rows), -1)
+            for row, vector in zip(rows, vectors, strict=True):
+                yield {**row, "embedding": vector}
 
 
 def _read_numpy(path: Path) -> Iterator[Record]:
@@ -225,3 +279,11 @@ def _read_numpy(path: Path) -> Iterator[Record]:
             numbers = {"duration_seconds": float(row["duration_seconds"])}
             numbers |= {name: int(row[name]) for name in ("sample_rate", "channels")}
             yield {**row, **numbers, "embedding": vector}
+
+
+_READERS: dict[str, Callable[[Path], Iterator[Record]]] = {
+    ".json": _read_json,
+    ".jsonl": _read_jsonl,
+    ".parquet": _read_parquet,
+    ".npy": _read_numpy,
+}

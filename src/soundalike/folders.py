@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path, PurePosixPath
 
 from soundalike.audio import is_sound_file
@@ -25,7 +25,8 @@ def find_sounds(roots: Iterable[Path]) -> Iterator[SoundFile]:
 
     Folders are walked by file extension in any letter case; hidden files and folders are left out, links to
     folders are not followed. A file that is given by name is taken whatever it is called. With one folder,
-    names are relative to it; with several roots each name begins with its root's name, numbered where two agree.
+    names are relative to it; with several roots each name begins with its root's name, numbered where two
+    agree.
 
     Raises
     ------
@@ -45,22 +46,28 @@ def find_sounds(roots: Iterable[Path]) -> Iterator[SoundFile]:
 
 
 def _prefixes(roots: list[Path]) -> list[PurePosixPath]:
-    """First part of the names below each root."""
+    """First part of the names below each root; of two that differ in case only, one is numbered too."""
     if len(roots) == 1:
         return [PurePosixPath() if roots[0].is_dir() else PurePosixPath(roots[0].name)]
-    uses: Counter[str] = Counter()
+    used: set[str] = set()
     prefixes = []
     for root in roots:
-        uses[root.name] += 1
-        n = uses[root.name]
-        prefixes.append(PurePosixPath(root.name if n == 1 else f"{n}-{root.name}"))
+        numbered = (f"{n}-{root.name}" for n in count(2))
+        prefix = next(name for name in chain([root.name or "root"], numbered) if name.casefold() not in used)
+        used.add(prefix.casefold())
+        prefixes.append(PurePosixPath(prefix))
     return prefixes
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Files below ``folder`` that are called like sounds, sorted within each folder."""
-    for parent, folders, files in os.walk(folder):
+    """Files below ``folder`` that are called like sounds, sorted within each folder.
+
+    A folder that cannot be listed stands for the sounds in it: reading it will fail, and say why.
+    """
+    closed: list[Path] = []
+    for parent, folders, files in os.walk(folder, onerror=lambda error: closed.append(Path(error.filename))):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             if is_sound_file(name) and not name.startswith("."):
                 yield Path(parent, name)
+    yield from sorted(closed)

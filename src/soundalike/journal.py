@@ -1,7 +1,9 @@
 """What a run of ``soundalike embed`` has done so far, kept in its output folder.
 
-One SQLite file. It lets a second run skip what is unchanged, a broken run go on, and the table formats be written
-from any number of runs. A row is written when a sound is done, committed every `COMMIT_S` seconds and at the end.
+One SQLite file. It lets a second run skip what is unchanged, a broken run go on, and the table formats be
+written from any number of runs. A row is written when a sound is done and its JSON is on disk, and committed
+every `COMMIT_S` seconds and at the end: what a kill undoes is done again, and nothing is believed done that
+is not.
 """
 
 from __future__ import annotations
@@ -9,17 +11,18 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 import orjson
 
 from soundalike.errors import ExportError, PipelineMismatch
-from soundalike.export import Record, segment_records
+from soundalike.export import Record, readable, segment_records
 from soundalike.folders import SoundFile
 from soundalike.types import Embedding, Failure, LevelRule
 
@@ -29,11 +32,13 @@ CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS done (
     name BLOB PRIMARY KEY, source BLOB NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
     duration_s REAL NOT NULL, sample_rate INTEGER NOT NULL, channels INTEGER NOT NULL, sha256 TEXT NOT NULL,
-    vector BLOB NOT NULL, segments BLOB NOT NULL, times_s BLOB NOT NULL, warnings TEXT NOT NULL) WITHOUT ROWID;
+    vector BLOB NOT NULL, segments BLOB NOT NULL, times_s BLOB NOT NULL, warnings TEXT NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS failed (
     name BLOB PRIMARY KEY, source BLOB NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
     code TEXT NOT NULL, reason TEXT NOT NULL) WITHOUT ROWID;
 """
+_FACTS = "duration_s, sample_rate, channels, sha256, vector, segments, times_s"
 VERSION = 1
 JOURNAL = ".soundalike.db"
 
@@ -48,7 +53,7 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a folder of results was made."""
+    """How a folder of results is made."""
 
     model: str
     level: LevelRule
@@ -64,25 +69,21 @@ class Journal:
     PipelineMismatch
         if the folder holds vectors of another pipeline
     ExportError
-        if it is busy, or from a newer version
+        if it is busy, damaged, from a newer version, or cannot be written
     """
 
     def __init__(self, out: Path, pipeline: str, model: str) -> None:
-        out.mkdir(parents=True, exist_ok=True)
         self.path = out / JOURNAL
         self.model, self.pipeline = model, pipeline
-        self._db = sqlite3.connect(self.path, timeout=0.5, isolation_level=None)
         try:
-            self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._open()
-            self._db.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            self._db.close()
-            raise ExportError(f"{out}: another soundalike is writing here ({error}). Wait for it to end.") from error
-        except sqlite3.DatabaseError as error:
-            self._db.close()
-            raise ExportError(f"{self.path}: damaged ({error}). Delete it; the next run starts anew.") from error
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ExportError(f"{out}: this folder cannot be made ({error.strerror})") from error
+        self._db = _connect(self.path)
+        try:
+            with _explained(self.path):
+                self._open()
+                self._db.execute("BEGIN IMMEDIATE")
         except BaseException:
             self._db.close()
             raise
@@ -102,98 +103,109 @@ class Journal:
     def __enter__(self) -> Journal:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._db.execute("COMMIT")
-        self._db.close()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with closing(self._db), _explained(self.path):
+            if isinstance(error, sqlite3.Error):
+                raise error
+            self._db.execute("COMMIT")
+
+    def settings(self) -> Settings | None:
+        """Give the settings of the runs so far; None in a new folder."""
+        return _settings(self._db)
 
     def remember(self, settings: Settings) -> None:
-        """Keep the settings of the last run, for `read_failures`."""
+        """Keep the settings for the runs to come."""
         text = orjson.dumps(settings).decode()
         self._db.execute("INSERT OR REPLACE INTO about VALUES ('settings', ?)", [text])
 
-    def state(self, name: str) -> tuple[Stamp, bool] | None:
-        """Stamp of a sound when it was last tried, and whether that worked; None if it never was."""
+    def worked(self, name: str, source: Path, stamp: Stamp) -> bool | None:
+        """Say whether a sound, as it is now, has an embedding (True) or failed (False); None: not tried."""
+        key = [_key(name), _key(str(source)), stamp.size, stamp.mtime_ns]
         for table, worked in (("done", True), ("failed", False)):
-            row = self._db.execute(f"SELECT size, mtime_ns FROM {table} WHERE name = ?", [_key(name)]).fetchone()
-            if row:
-                return Stamp(*row), worked
+            sql = f"SELECT 1 FROM {table} WHERE (name, source, size, mtime_ns) = (?,?,?,?)"
+            if self._db.execute(sql, key).fetchone():
+                return worked
         return None
 
     def add(self, name: str, stamp: Stamp, result: Embedding | Failure) -> None:
         """Remember what became of a sound."""
-        self.forget([name])
+        for table in ("done", "failed"):
+            self._db.execute(f"DELETE FROM {table} WHERE name = ?", [_key(name)])
         head = [_key(name), _key(str(result.path)), stamp.size, stamp.mtime_ns]
         if isinstance(result, Failure):
             self._db.execute("INSERT INTO failed VALUES (?,?,?,?,?,?)", [*head, result.code, result.reason])
         else:
-            values = [result.duration_s, result.sample_rate, result.channels, result.sha256]
-            arrays = [a.tobytes() for a in (result.vector, result.segments, result.times_s)]
-            row = [*head, *values, *arrays, "\n".join(result.warnings)]
+            row = [*head, *_facts(result), "\n".join(result.warnings)]
             self._db.execute(f"INSERT INTO done VALUES ({','.join('?' * len(row))})", row)
         if time.monotonic() - self._committed > COMMIT_S:
             self._db.execute("COMMIT")
             self._db.execute("BEGIN IMMEDIATE")
             self._committed = time.monotonic()
 
-    def forget(self, names: Iterable[str]) -> None:
-        """Drop sounds that are no longer there."""
-        keys = [[_key(name)] for name in names]
-        for table in ("done", "failed"):
-            self._db.executemany(f"DELETE FROM {table} WHERE name = ?", keys)
-
-    def names(self) -> Iterator[str]:
-        """Every sound that was tried."""
-        rows = self._db.execute("SELECT name FROM done UNION SELECT name FROM failed")
-        yield from (os.fsdecode(name) for (name,) in rows)
+    def names(self) -> list[str]:
+        """List every sound that has an embedding."""
+        return [os.fsdecode(name) for (name,) in self._db.execute("SELECT name FROM done ORDER BY name")]
 
     def failures(self) -> list[tuple[str, Failure]]:
-        """Sounds that have no embedding, by name."""
+        """List the sounds that have no embedding, by name."""
         rows = self._db.execute("SELECT name, source, code, reason FROM failed ORDER BY name")
         return [(os.fsdecode(name), Failure(Path(os.fsdecode(source)), *why)) for name, source, *why in rows]
 
     def count(self) -> int:
-        """How many sounds have an embedding."""
+        """Count the sounds that have an embedding."""
         (n,) = self._db.execute("SELECT count(*) FROM done").fetchone()
         return int(n)
 
     def records(self, segments: bool = False) -> Iterator[Record]:
-        """Records of all embedded sounds, by name."""
-        rows = self._db.execute(
-            "SELECT name, duration_s, sample_rate, channels, sha256, vector, segments, times_s FROM done ORDER BY name"
-        )
-        for name, duration_s, sample_rate, channels, sha256, vector, parts, times_s in rows:
-            vector = np.frombuffer(vector, np.float32)
-            record = self.record(os.fsdecode(name), duration_s, vector, sample_rate, channels, sha256)
-            if segments:
-                times = np.frombuffer(times_s, np.float64).reshape(-1, 2)
-                record["segments"] = segment_records(times, np.frombuffer(parts, np.float32).reshape(len(times), -1))
-            yield record
+        """Yield the records of all embedded sounds, by name."""
+        for name, *row in self._db.execute(f"SELECT name, {_FACTS} FROM done ORDER BY name"):
+            yield self._record(os.fsdecode(name), row, segments)
 
-    def record(
-        self, name: str, duration_s: float, vector: np.ndarray, sample_rate: int, channels: int, sha256: str
-    ) -> Record:
-        """The fields of one sound, in the order that others rely on."""
-        shown = name.encode(errors="surrogateescape").decode(errors="replace")  # names may be no valid text
-        return {
-            "filename": shown.rpartition("/")[2],
+    def stored(self, name: str, segments: bool = False) -> Record:
+        """Give the record of one embedded sound."""
+        row = self._db.execute(f"SELECT {_FACTS} FROM done WHERE name = ?", [_key(name)]).fetchone()
+        return self._record(name, row, segments)
+
+    def record(self, name: str, result: Embedding, segments: bool = False) -> Record:
+        """Make the record of a sound that was embedded just now."""
+        return self._record(name, _facts(result), segments)
+
+    def _record(self, name: str, facts: Sequence[Any], segments: bool) -> Record:
+        """Lay out the fields of one sound in the order that others rely on."""
+        duration_s, sample_rate, channels, sha256, vector, parts, times_s = facts
+        record: Record = {
+            "filename": readable(name.rpartition("/")[2]),
             "duration_seconds": round(duration_s, 6),
-            "embedding": vector,
-            "path": shown,
+            "embedding": np.frombuffer(vector, np.float32),
+            "path": readable(name),
             "model": self.model,
             "pipeline": self.pipeline,
             "sample_rate": sample_rate,
             "channels": channels,
             "sha256": sha256,
         }
+        if segments:
+            times = np.frombuffer(times_s, np.float64).reshape(-1, 2)
+            vectors = np.frombuffer(parts, np.float32).reshape(len(times), -1)
+            record["segments"] = segment_records(times, vectors)
+        return record
 
 
 def _key(name: str) -> bytes:
-    """A name as the file system has it, which need not be valid text."""
+    """Turn a name into what the file system has, which need not be valid text."""
     return os.fsencode(name)
 
 
+def _facts(result: Embedding) -> list[Any]:
+    """List the columns `_FACTS` of an embedding."""
+    arrays = [array.tobytes() for array in (result.vector, result.segments, result.times_s)]
+    return [result.duration_s, result.sample_rate, result.channels, result.sha256, *arrays]
+
+
 def read_failures(out: Path) -> tuple[Settings, list[SoundFile]]:
-    """Settings of the last run into ``out``, and the sounds that failed.
+    """Read the settings of the runs into ``out``, and the sounds that failed.
 
     Raises
     ------
@@ -201,11 +213,47 @@ def read_failures(out: Path) -> tuple[Settings, list[SoundFile]]:
         if no run has written there
     """
     path = out / JOURNAL
-    if not path.exists():
+    if not path.is_file():
         raise ExportError(f"{out}: soundalike embed has not written here")
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
-        (text,) = db.execute("SELECT value FROM about WHERE key = 'settings'").fetchone()
+    with closing(_connect(path)) as db, _explained(path):
+        settings = _settings(db)
         rows = db.execute("SELECT source, name FROM failed ORDER BY name").fetchall()
-    values = orjson.loads(text)
-    settings = Settings(values["model"], values["level"], tuple(values["formats"]), values["segments"])
+    if settings is None:
+        raise ExportError(f"{out}: soundalike embed has not written here")
     return settings, [SoundFile(Path(os.fsdecode(a)), PurePosixPath(os.fsdecode(b))) for a, b in rows]
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """Open a journal for this process alone."""
+    with _explained(path):
+        db = sqlite3.connect(path, timeout=0.5, isolation_level=None)
+        try:
+            db.execute("PRAGMA locking_mode=EXCLUSIVE")
+            db.execute("PRAGMA journal_mode=WAL")
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+
+def _settings(db: sqlite3.Connection) -> Settings | None:
+    row = db.execute("SELECT value FROM about WHERE key = 'settings'").fetchone()
+    if row is None:
+        return None
+    values = orjson.loads(row[0])
+    return Settings(values["model"], values["level"], tuple(values["formats"]), values["segments"])
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Say in words what SQLite says in codes."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        if "locked" in str(error):
+            reason = "another soundalike is writing here; wait for it to end"
+        elif isinstance(error, sqlite3.OperationalError):
+            reason = f"this cannot be written ({error})"
+        else:
+            reason = f"damaged ({error}); delete it, and the next run starts anew"
+        raise ExportError(f"{path}: {reason}") from error

@@ -1,20 +1,22 @@
 """Level normalisation, segment by segment.
 
-Each segment is scaled by one factor that depends on nothing but that segment. So a copy of a sound at another gain gives
-the same numbers, memory stays bounded, and the first ten minutes of a two-hour recording give the same segments as
-an excerpt of ten minutes does, which a gain taken from the whole file could not promise.
+Each segment is scaled by one factor that depends on nothing but that segment. So a copy of a sound at another
+gain gives the same numbers, memory stays bounded, and the first ten minutes of a two-hour recording give the
+same segments as an excerpt of ten minutes does, which a gain taken from the whole file could not promise.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from soundalike.types import F32, LevelRule
+from soundalike.types import F32, F64, LevelRule
 
 TARGET_RMS_DB = -20.0  # dBFS after "rms": the usual level of broadcast and of tagged training material
 TARGET_LOUDNESS_DB = -20.0  # LUFS after "loudness"
 TARGET_PEAK = 1.0  # after "peak"
-SILENCE_PEAK = 3.2e-5  # below one step of 16-bit sound: nothing but the last bit's noise
+SILENCE_PEAK = float(np.float32(3.2e-5))  # below one step of 16-bit sound: nothing but the last bit's noise
+_CONSTANT_DB = -100.0  # a level this far below the peak is the rounding of a constant, which has none
+_NOTHING = 1e-20  # power that stands for none at all
 
 
 def is_silent(samples: F32) -> bool:
@@ -25,47 +27,50 @@ def is_silent(samples: F32) -> bool:
 def normalize_level(samples: F32, rule: LevelRule, sample_rate: int) -> F32:
     """Scale a segment to the level that a model expects.
 
-    Parameters
-    ----------
-    samples : (n_samples,), mono
-    rule : "none" leaves it, "peak" brings the largest sample to 1, "rms" the effective value (mean removed) to
+    Parameters ---------- samples : (n_samples,), mono rule : "none" leaves it, "peak" brings the largest
+    sample to 1, "rms" the effective value (mean removed) to
         -20 dBFS, "loudness" the K-weighted power to -20 LUFS (ITU-R BS.1770-4 weighting, ungated)
     sample_rate : Hz
 
     Returns
     -------
-    (n_samples,) float32; a silent segment comes back unchanged
+    (n_samples,) float32; silence, and under "rms" and "loudness" a constant, come back unchanged
     """
     if rule == "none" or is_silent(samples):
         return samples
+    peak = float(np.abs(samples).max())
     if rule == "peak":
-        gain = TARGET_PEAK / float(np.abs(samples).max())
-    elif rule == "rms":
-        gain = 10 ** (TARGET_RMS_DB / 20) / float(np.sqrt(np.var(samples, dtype=np.float64)))
+        return samples * np.float32(TARGET_PEAK / peak)
+    if rule == "rms":
+        level_db = 10 * float(np.log10(np.var(samples, dtype=np.float64) + _NOTHING))
+        gain_db = TARGET_RMS_DB - level_db
     else:
-        gain = 10 ** ((TARGET_LOUDNESS_DB - loudness_db(samples, sample_rate)) / 20)
-    if not np.isfinite(gain):  # a constant has no level to speak of
+        level_db = loudness_db(samples, sample_rate)
+        gain_db = TARGET_LOUDNESS_DB - level_db
+    if level_db < 20 * np.log10(peak) + _CONSTANT_DB:
         return samples
-    return samples * np.float32(gain)
+    return samples * np.float32(10 ** (gain_db / 20))
 
 
 def loudness_db(samples: F32, sample_rate: int) -> float:
-    """Loudness of a mono stretch in LUFS, ungated (ITU-R BS.1770-4, K-weighting applied to the power spectrum)."""
+    """Loudness of a mono stretch in LUFS, ungated (ITU-R BS.1770-4, K-weighting of the power spectrum)."""
     from scipy import fft
 
     spectrum = fft.rfft(samples)
     power = np.square(spectrum.real, dtype=np.float64) + np.square(spectrum.imag, dtype=np.float64)
-    power[1:-1] *= 2.0
+    power[1 : (samples.size + 1) // 2] *= 2.0  # all but zero and, if there is one, the Nyquist frequency
     frequencies = fft.rfftfreq(samples.size, 1 / sample_rate)
     mean_square = float(np.sum(power * _k_weight(frequencies))) / samples.size**2
-    return -0.691 + 10 * float(np.log10(max(mean_square, 1e-20)))
+    return -0.691 + 10 * float(np.log10(mean_square + _NOTHING))
 
 
-def _k_weight(frequencies_hz: np.ndarray) -> np.ndarray:
+def _k_weight(frequencies_hz: F64) -> F64:
     """Power response of the K-weighting: a high shelf of +4 dB at 1.68 kHz after a high-pass at 38 Hz."""
     s = 1j * frequencies_hz
     high, low, q = 1681.97, 38.135, 0.5003
     gain, shelf_q = 10 ** (3.99984 / 20), 0.70718
-    shelf = (gain * s**2 + np.sqrt(gain) * high / shelf_q * s + high**2) / (s**2 + high / shelf_q * s + high**2)
+    rise = gain * s**2 + np.sqrt(gain) * high / shelf_q * s + high**2
+    shelf = rise / (s**2 + high / shelf_q * s + high**2)
     high_pass = s**2 / (s**2 + low / q * s + low**2)
-    return np.abs(shelf * high_pass) ** 2
+    power: F64 = np.abs(shelf * high_pass) ** 2
+    return power

@@ -9,7 +9,7 @@ from soundalike.types import F32
 
 
 def nearest(query: F32, vectors: F32, n: int) -> tuple[npt.NDArray[np.intp], F32]:
-    """The ``n`` rows most alike to a query.
+    """Find the ``n`` rows most alike to a query.
 
     Parameters
     ----------

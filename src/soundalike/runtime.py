@@ -1,7 +1,8 @@
 """Run a network file; the only importer of ONNX Runtime.
 
-One thread per session call: files run side by side, one per core, so a second level of threads would only make them
-wait for each other. A session may be called from many threads at once and lets go of the interpreter lock.
+One thread per session call: files run side by side, one per core, so a second level of threads would only
+make them wait for each other. A session may be called from many threads at once and lets go of the
+interpreter lock.
 """
 
 from __future__ import annotations
@@ -46,7 +47,11 @@ class Session:
 
     def run(self, *arrays: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """First output for the given inputs, in the order of the file."""
-        return np.asarray(self._session.run(None, dict(zip(self.inputs, arrays, strict=True)))[0])
+        try:
+            return np.asarray(self._session.run(None, dict(zip(self.inputs, arrays, strict=True)))[0])
+        except Exception as error:  # wrong shapes or types
+            shapes = ", ".join(str(array.shape) for array in arrays)
+            raise ModelError(f"The network does not take arrays of the shapes {shapes}: {error}") from error
 
 
 def read_checked(path: Path, sha256: str) -> bytes:

@@ -1,10 +1,12 @@
 """Split a stream of samples into overlapping segments.
 
-A long sound gives segments of ``length_s`` every ``hop_s``, counted from where it first sounds; the last one is
-right-aligned, so that every sample is seen and none is padded. Every segment is cut to where it sounds (within
-`EDGE_DB` of its own peak); what is then shorter than ``shortest_s`` is repeated, so that silence never dominates a
-one-shot; silent segments are left out. All of this is relative to the segment itself, so a quieter copy gives the
-same segments. Memory holds two segments and one block, whatever the length of the sound.
+A long sound gives segments of ``length_s`` every ``hop_s``, counted from where it first sounds; the last one
+is right-aligned, so that every sample is seen and none is padded. Every segment is cut to where it sounds
+(within `EDGE_DB` of its own peak); what is then shorter than ``shortest_s`` is repeated, so that silence
+never dominates a one-shot. A segment is left out if it is silent, or if nothing sounds in it beyond the end
+of the one before: a sound of three seconds has one segment, however long the silence behind it. All of this
+is relative to the segment itself, so a quieter copy gives the same segments. Memory holds two segments and
+one block, whatever the length of the sound.
 """
 
 from __future__ import annotations
@@ -46,15 +48,17 @@ def split(blocks: Iterable[F32], spec: SegmentSpec, sample_rate: int) -> Iterato
     """
     length, hop = round(spec.length_s * sample_rate), round(spec.hop_s * sample_rate)
     position, blocks = _from_onset(iter(blocks), length)
-    buffer, cursor = np.zeros(0, np.float32), 0  # buffer[0] is sample `position`; the next segment is at `cursor`
+    seen = position  # end of the segment before
+    buffer, cursor = np.zeros(0, np.float32), 0  # buffer[0] is sample `position`, the next segment at `cursor`
     for block in blocks:
         buffer = np.concatenate([buffer, block])
         while buffer.size > cursor + length:  # more to come, so this segment is not the last
             position, buffer, cursor = position + cursor, buffer[cursor:], hop
-            yield from _cut(buffer[:length], position, spec, sample_rate)
+            yield from _cut(buffer[:length], position, seen, spec, sample_rate)
+            seen = position + length
     first = max(buffer.size - length, 0)
     if cursor == 0 or first > 0:  # nothing seen yet, or something new since the last segment
-        yield from _cut(buffer[first:], position + first, spec, sample_rate)
+        yield from _cut(buffer[first:], position + first, seen, spec, sample_rate)
 
 
 def sounding(samples: F32) -> slice:
@@ -83,10 +87,10 @@ def _from_onset(blocks: Iterator[F32], length: int) -> tuple[int, Iterator[F32]]
     return position + onset, chain([head[onset:]], blocks)
 
 
-def _cut(samples: F32, position: int, spec: SegmentSpec, sample_rate: int) -> Iterator[Segment]:
-    """Cut one segment to where it sounds and bring it to a length that the encoder takes."""
+def _cut(samples: F32, position: int, seen: int, spec: SegmentSpec, sample_rate: int) -> Iterator[Segment]:
+    """Cut a segment to where it sounds, if that goes beyond ``seen``; bring it to a length the encoder takes."""
     part = sounding(samples)
-    if part.start == part.stop:
+    if part.start == part.stop or position + part.stop <= seen:
         return
     times = (position + np.array([part.start, part.stop])) / sample_rate
     yield Segment(float(times[0]), float(times[1]), _fill(samples[part], spec, sample_rate))

@@ -1,7 +1,7 @@
-"""Does this machine give the vectors that the package was released with?
+"""Whether this machine gives the vectors that the package was released with.
 
-The example sounds are embedded here and compared with golden vectors made at release. What may differ between machines
-is the order of additions in the network and in the decoder: about 1e-7 in cosine, never 1e-6.
+The example sounds are embedded here and compared with golden vectors made at release. What may differ between
+machines is the order of additions in the network and in the decoder: about 1e-7 in cosine, never 1e-6.
 """
 
 from __future__ import annotations
@@ -47,9 +47,15 @@ def run_selftest(model: Model) -> list[Check]:
     names, golden = read_golden(model)
     first, second = embed_examples(model), embed_examples(model, workers=1)
     return [
-        Check(name, cosine(vector, first[name]), np.array_equal(first[name], second[name]))
+        _check(name, vector, first.get(name), second.get(name))
         for name, vector in zip(names, golden, strict=True)
     ]
+
+
+def _check(name: str, golden: F32, first: F32 | None, second: F32 | None) -> Check:
+    if first is None or second is None:  # an example that cannot be read here
+        return Check(name, 0.0, False)
+    return Check(name, cosine(golden, first), np.array_equal(first, second))
 
 
 def embed_examples(model: Model, workers: int | None = None) -> dict[str, F32]:
@@ -64,7 +70,7 @@ def read_golden(model: Model) -> tuple[list[str], F32]:
     path = folder_of(model.card) / GOLDEN
     if not path.exists():
         raise ModelError(f"There are no golden vectors for the model {model.card.name}.")
-    with np.load(path) as golden:
+    with np.load(path, allow_pickle=False) as golden:
         if str(golden["pipeline"]) != model.pipeline:
             raise ModelError(f"The golden vectors are of pipeline {golden['pipeline']}, this is {model.pipeline}.")
         return [str(name) for name in golden["names"]], golden["vectors"]
@@ -75,7 +81,8 @@ def write_golden(model: Model) -> None:
     vectors = embed_examples(model)
     names = sorted(vectors)
     stack = np.stack([vectors[name] for name in names])
-    np.savez_compressed(folder_of(model.card) / GOLDEN, names=names, vectors=stack, pipeline=model.pipeline)
+    path = folder_of(model.card) / GOLDEN
+    np.savez_compressed(path, names=names, vectors=stack, pipeline=model.pipeline)
 
 
 def cosine(a: F32, b: F32) -> float:

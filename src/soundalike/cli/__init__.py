@@ -1,9 +1,8 @@
 """The command line: verbs that parse, call and print; no logic.
 
-stdout carries data only (with ``--json`` one JSON object per line), stderr progress and notes. Exit codes: 0 all done,
-1 some inputs failed (each named), 2 wrong usage or nothing could be done, 130 interrupted. Every option is also an
-environment variable: ``--json`` of ``soundalike embed`` is ``SOUNDALIKE_EMBED_JSON``; those that all commands share have
-the short form (``SOUNDALIKE_MODEL``).
+stdout carries data only (with ``--json`` one JSON object per line), stderr progress and notes. Exit codes: 0
+all done, 1 some inputs failed (each named), 2 wrong usage or nothing could be done, 130 interrupted. Every
+option is also an environment variable, the same for all verbs: ``--model`` is ``SOUNDALIKE_MODEL``.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any
 import click
 
 from soundalike import __version__
-from soundalike.errors import SoundalikeError
+from soundalike.errors import SoundalikeError, SoundError
 
 COMMANDS = {  # verb: the module that has it, imported when it is used
     "compare": "compare",
@@ -31,28 +30,43 @@ class Verbs(click.Group):
     """A group whose commands are imported at use, so that ``--help`` answers at once."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """List the verbs."""
         return sorted(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Import a verb and give its options their environment variables."""
         if name not in COMMANDS:
             return None
         command = getattr(import_module(f"soundalike.cli.{COMMANDS[name]}"), name)
         assert isinstance(command, click.Command)
+        _name_variables(command)
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a verb; errors become one line on stderr."""
+        from soundalike.cli.common import note
+
         try:
             return super().invoke(ctx)
         except SoundalikeError as error:
-            click.echo(f"soundalike: {error}", err=True)
-            ctx.exit(2)
+            note(f"soundalike: {error}")
+            ctx.exit(1 if isinstance(error, SoundError) else 2)
         except KeyboardInterrupt:
-            click.echo("soundalike: interrupted; what was finished is kept", err=True)
+            note("soundalike: interrupted; what was finished is kept")
             ctx.exit(130)
 
 
-@click.command(cls=Verbs, context_settings={"auto_envvar_prefix": "SOUNDALIKE", "help_option_names": ["-h", "--help"]})
+def _name_variables(command: click.Command) -> None:
+    for option in command.params:
+        if isinstance(option, click.Option):
+            longest = max(option.opts, key=len)
+            option.envvar = "SOUNDALIKE_" + longest.lstrip("-").replace("-", "_").upper()
+    if isinstance(command, click.Group):
+        for verb in command.commands.values():
+            _name_variables(verb)
+
+
+@click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="soundalike")
 def main() -> None:
     """Sounds to vectors, vectors to answers, on your own machine."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,29 +17,32 @@ Command = Callable[..., Any]
 
 def model_option(command: Command) -> Command:
     """``--model`` and ``--device``."""
-    command = click.option(
-        "--device", default="auto", show_default=True, envvar="SOUNDALIKE_DEVICE", help="Where to run: auto or cpu."
-    )(command)
-    return click.option(
-        "--model", default="pocket", show_default=True, envvar="SOUNDALIKE_MODEL", help="Model, by name."
-    )(command)
+    command = device_option(command)
+    return click.option("--model", default="pocket", show_default=True, help="Model, by name.")(command)
+
+
+def device_option(command: Command) -> Command:
+    """``--device``."""
+    words = "Where to run: auto or cpu."
+    return click.option("--device", default="auto", show_default=True, help=words)(command)
 
 
 def level_option(command: Command) -> Command:
     """``--level``."""
     rules = click.Choice(["none", "peak", "rms", "loudness"])
-    return click.option("--level", type=rules, envvar="SOUNDALIKE_LEVEL", help="Level rule in place of the model's.")(command)
+    return click.option("--level", type=rules, help="Level rule in place of the model's.")(command)
 
 
 def json_option(command: Command) -> Command:
     """``--json``."""
-    return click.option("--json", "as_json", is_flag=True, help="One JSON object per line on stdout.")(command)
+    words = "One JSON object per line on stdout."
+    return click.option("--json", "as_json", is_flag=True, help=words)(command)
 
 
 def workers_option(command: Command) -> Command:
     """``--workers``."""
-    workers = click.IntRange(min=1)
-    return click.option("--workers", type=workers, envvar="SOUNDALIKE_WORKERS", help="Files at once; one per core by default.")(command)
+    words = "Files at once; one per core by default."
+    return click.option("--workers", type=click.IntRange(min=1), help=words)(command)
 
 
 def print_json(record: dict[str, Any]) -> None:
@@ -50,18 +54,18 @@ def print_json(record: dict[str, Any]) -> None:
 
 
 def note(text: str) -> None:
-    """A line for the reader, on stderr."""
-    click.echo(text, err=True)
+    """Write one line for the reader on stderr."""
+    click.echo(shown(text), err=True)
 
 
 def shown(path: Path | str) -> str:
-    """A path as it can be printed, whatever bytes its name has; control characters made visible."""
-    text = str(path).encode(errors="surrogateescape").decode(errors="replace")
+    """Make a path printable, whatever bytes its name has; control characters become visible."""
+    text = os.fsencode(path).decode(errors="backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def clock(seconds: float) -> str:
-    """A duration as people read it: 0.73 s, 12.4 s, 3:07 min, 2:03:07 h."""
+    """Write a duration as people read it: 0.73 s, 12.4 s, 3:07 min, 2:03:07 h."""
     if seconds < 60:
         return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -27,6 +27,7 @@ def compare(a: Path, b: Path | None, text: str | None, model: str, device: str, 
     score = float(first @ other)
     words = similarity_in_words(score, text is not None)
     if as_json:
-        print_json({"a": shown(a), "b": shown(b) if b else text, "score": score, "words": words, "model": model})
+        other_name = shown(b) if b is not None else shown(text or "")
+        print_json({"a": shown(a), "b": other_name, "score": score, "words": words, "model": model})
     else:
         click.echo(f"{score:.4f}  {words}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from soundalike.cli.common import PATH, note
+from soundalike.cli.common import PATH, note, shown
 
 if TYPE_CHECKING:
     from soundalike.export import Embeddings
@@ -29,7 +29,8 @@ def demo(out: Path) -> None:
 
     model = load_model()
     end = embed_into(out, model, find_sounds([EXAMPLES]))
-    note(f"{end.n_done} example sounds embedded, {end.n_unchanged} unchanged: one JSON file each in {out}")
+    counts = f"{end.n_done} example sounds embedded, {end.n_unchanged} unchanged"
+    note(f"{counts}: one JSON file each in {shown(out)}")
     found = read_embeddings(out)
     names = [record["path"] for record in found.records]
     for folder in _SOUNDS:

@@ -10,13 +10,23 @@ from typing import TYPE_CHECKING
 import click
 
 from soundalike.cli.common import (
-    PATH, clock, json_option, level_option, model_option, note, print_json, progress_bar, shown, workers_option,
-)  # fmt: skip
+    PATH,
+    clock,
+    device_option,
+    json_option,
+    level_option,
+    model_option,
+    note,
+    print_json,
+    progress_bar,
+    shown,
+    workers_option,
+)
 
 if TYPE_CHECKING:
     from soundalike.embed import Model
     from soundalike.folders import SoundFile
-    from soundalike.types import Embedding, Failure
+    from soundalike.types import Embedding, Failure, LevelRule
 
 _FORMATS = ("json", "jsonl", "parquet", "numpy")
 
@@ -25,7 +35,8 @@ _FORMATS = ("json", "jsonl", "parquet", "numpy")
 @click.argument("paths", nargs=-1, required=True, type=PATH)
 @click.option("--out", "-o", required=True, type=PATH, help="Folder for the results.")
 @click.option(
-    "--format", "-f", "formats", multiple=True, default=["json"], show_default=True, type=click.Choice(_FORMATS),
+    "--format", "-f", "formats", multiple=True, default=["json"], show_default=True,
+    type=click.Choice(_FORMATS),
     help="json: one file per sound. jsonl, parquet, numpy (with csv): one file for all. May be repeated.",
 )  # fmt: skip
 @click.option("--segments", is_flag=True, help="Also each segment's vector and times (json, jsonl).")
@@ -36,8 +47,8 @@ _FORMATS = ("json", "jsonl", "parquet", "numpy")
 @model_option
 @json_option
 def embed(
-    paths: tuple[Path, ...], out: Path, formats: tuple[str, ...], segments: bool, force: bool, retry_failed: bool,
-    level: str | None, workers: int | None, model: str, device: str, as_json: bool,
+    paths: tuple[Path, ...], out: Path, formats: tuple[str, ...], segments: bool, force: bool,
+    retry_failed: bool, level: LevelRule | None, workers: int | None, model: str, device: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Turn sounds into vectors: one embedding for every sound under PATHS, into --out.
 
@@ -46,17 +57,17 @@ def embed(
     from soundalike.embed import load_model
     from soundalike.folders import find_sounds
 
-    sounds = [sound for sound in find_sounds(paths) if out.absolute() not in sound.path.parents]
+    sounds = list(find_sounds(paths))
     if not sounds:
         raise click.UsageError(f"no sounds found under {', '.join(shown(path) for path in paths)}")
-    loaded = load_model(model, device, level)  # type: ignore[arg-type]
+    loaded = load_model(model, device, level)
     _run(out, loaded, sounds, formats, segments, force, retry_failed, workers, as_json)
 
 
 @click.command()
 @click.argument("out", type=PATH)
 @workers_option
-@click.option("--device", default="auto", show_default=True, envvar="SOUNDALIKE_DEVICE", help="Where to run: auto or cpu.")
+@device_option
 @json_option
 def retry(out: Path, workers: int | None, device: str, as_json: bool) -> None:
     """Try again the sounds that failed in OUT, a folder made by embed, with the settings it was made with."""
@@ -76,7 +87,7 @@ def _run(
     retry: bool, workers: int | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Embed with progress, then say what became of it."""
-    from soundalike.batch import Progress, embed_into
+    from soundalike.batch import FAILURE_TABLE, Progress, embed_into
     from soundalike.types import Failure
 
     started = time.monotonic()
@@ -87,20 +98,20 @@ def _run(
                 print_json(_event(progress.last))
             elif isinstance(progress.last, Failure):
                 note(f"failed: {shown(progress.last.path)}: {progress.last.reason}")
-            done = progress.n_unchanged + progress.n_done + progress.n_failed
-            show(done, f"{progress.sound_s / max(time.monotonic() - started, 1e-3):.0f} x real time")
+            n_seen = progress.n_unchanged + progress.n_failed_before + progress.n_done + progress.n_failed
+            show(n_seen, f"{progress.sound_s / max(time.monotonic() - started, 1e-3):.0f} x real time")
 
         end = embed_into(
             out, model, sounds, formats=formats, segments=segments, force=force, retry=retry, workers=workers,
             on_progress=on_progress,
         )  # fmt: skip
     took = time.monotonic() - started
-    note(
-        f"{end.n_done} embedded ({clock(end.sound_s)} of sound in {clock(took)}), {end.n_unchanged} unchanged, "
-        f"{end.n_failed} failed. Results: {shown(out)}"
-    )
-    if end.n_failed:
-        note(f"What failed and why: {shown(out / 'failures.csv')}. To try those again: soundalike retry {shown(out)}")
+    done = f"{end.n_done} embedded ({clock(end.sound_s)} of sound in {clock(took)})"
+    before = f", {end.n_failed_before} failed before and not tried again" if end.n_failed_before else ""
+    note(f"{done}, {end.n_unchanged} unchanged, {end.n_failed} failed{before}. Results: {shown(out)}")
+    if end.n_failed or end.n_failed_before:
+        table = shown(out / FAILURE_TABLE)
+        note(f"What failed and why: {table}. To try those again: soundalike retry {shown(out)}")
         sys.exit(1)
 
 
@@ -108,7 +119,7 @@ def _event(result: Embedding | Failure) -> dict[str, object]:
     from soundalike.types import Failure
 
     if isinstance(result, Failure):
-        return {"path": shown(result.path), "error": result.code, "reason": result.reason}
+        return {"path": shown(result.path), "error": result.code, "reason": shown(result.reason)}
     return {
         "path": shown(result.path), "duration_seconds": result.duration_s, "segments": len(result.segments),
         "warnings": list(result.warnings),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=PATH)
-@click.option("--model", default="pocket", show_default=True, envvar="SOUNDALIKE_MODEL", help="Model, by name.")
+@click.option("--model", default="pocket", show_default=True, help="Model, by name.")
 @json_option
 def info(files: tuple[Path, ...], model: str, as_json: bool) -> None:
     """Say what is inside FILES, and how each will be cut into segments."""
@@ -34,23 +34,22 @@ def info(files: tuple[Path, ...], model: str, as_json: bool) -> None:
                     Segment(cut.start_s, cut.end_s, cut.samples[:0])
                     for cut in split(sound, card.segments, card.sample_rate)
                 ]
-                print_json(_record(sound.info, sound.duration_s, cuts, sound.warnings)) if as_json else _show(
-                    sound.info, sound.duration_s, cuts, sound.warnings
-                )
+                show = _print_record if as_json else _show
+                show(sound.info, sound.duration_s, cuts, sound.warnings)
         except SoundError as error:
             failed = True
             if as_json:
-                print_json({"path": shown(path), "error": error.code, "reason": error.reason})
+                print_json({"path": shown(path), "error": error.code, "reason": shown(error.reason)})
             note(f"failed: {shown(path)}: {error.reason}")
     sys.exit(1 if failed else 0)
 
 
-def _record(info: SoundInfo, duration_s: float, cuts: list[Segment], warnings: tuple[str, ...]) -> dict[str, object]:
+def _print_record(info: SoundInfo, duration_s: float, cuts: list[Segment], warnings: tuple[str, ...]) -> None:
     from dataclasses import asdict
 
+    facts = {"path": shown(info.path), "duration_s": duration_s, "declared_duration_s": info.duration_s}
     segments = [{"start_s": cut.start_s, "end_s": cut.end_s} for cut in cuts]
-    facts = asdict(info) | {"path": shown(info.path), "duration_s": duration_s, "declared_duration_s": info.duration_s}
-    return facts | {"segments": segments, "warnings": list(warnings)}
+    print_json(asdict(info) | facts | {"segments": segments, "warnings": list(warnings)})
 
 
 def _show(info: SoundInfo, duration_s: float, cuts: list[Segment], warnings: tuple[str, ...]) -> None:
@@ -58,7 +57,8 @@ def _show(info: SoundInfo, duration_s: float, cuts: list[Segment], warnings: tup
     bits = f", {info.bits_per_sample} bit" if info.bits_per_sample else ""
     rate = f", {info.bit_rate / 1000:.0f} kbit/s" if info.bit_rate else ""
     click.echo(shown(info.path))
-    click.echo(f"  {info.codec} in {info.container}, {info.sample_rate} Hz, {channels}{bits}{rate}, {clock(duration_s)}")
+    facts = f"{info.sample_rate} Hz, {channels}{bits}{rate}, {clock(duration_s)}"
+    click.echo(f"  {info.codec} in {info.container}, {facts}")
     if not cuts:
         click.echo("  silent: it will have no vector")
     elif len(cuts) == 1:

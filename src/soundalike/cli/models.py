@@ -43,7 +43,7 @@ def show_model(name: str) -> None:
     click.echo(f"{card.name}: {card.summary}\n")
     facts = {
         "vectors": f"{card.dim} numbers, {'sounds and words' if card.text else 'sounds only'}",
-        "takes": f"{card.sample_rate} Hz mono, segments of {card.segments.length_s:g} s every {card.segments.hop_s:g} s",
+        "takes": f"{card.sample_rate} Hz mono, {card.segments.length_s:g} s every {card.segments.hop_s:g} s",
         "level": card.level,
         "parameters": f"{card.n_parameters / 1e6:.1f} M",
         "licence": card.licence,

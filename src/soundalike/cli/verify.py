@@ -21,11 +21,13 @@ def verify(model: str, device: str, as_json: bool) -> None:
     for check in checks:
         if as_json:
             print_json({
-                "name": check.name, "cosine": check.cosine, "repeatable": check.repeatable, "passed": check.passed,
+                "name": check.name, "cosine": check.cosine, "repeatable": check.repeatable,
+                "passed": check.passed,
             })  # fmt: skip
         elif not check.passed:
             click.echo(f"wrong: {check.name}: cosine {check.cosine:.8f}, repeatable: {check.repeatable}")
     wrong = sum(not check.passed for check in checks)
     worst = min(check.cosine for check in checks)
-    note(f"{len(checks) - wrong} of {len(checks)} examples right; lowest cosine to the release 1 - {1 - worst:.1e}")
+    right = f"{len(checks) - wrong} of {len(checks)} examples right"
+    note(f"{right}; lowest cosine to the release 1 - {1 - worst:.1e}")
     sys.exit(1 if wrong else 0)
