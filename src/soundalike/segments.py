@@ -49,7 +49,7 @@ def split(blocks: Iterable[F32], spec: SegmentSpec, sample_rate: int) -> Iterato
     length, hop = round(spec.length_s * sample_rate), round(spec.hop_s * sample_rate)
     position, blocks = _from_onset(iter(blocks), length)
     seen = position  # end of the segment before
-    buffer, cursor = np.zeros(0, np.float32), 0  # buffer[0] is sample `position`, the next segment at `cursor`
+    buffer, cursor = np.zeros(0, np.float32), 0  # buffer[0] is sample `position`; next is at `cursor`
     for block in blocks:
         buffer = np.concatenate([buffer, block])
         while buffer.size > cursor + length:  # more to come, so this segment is not the last
@@ -88,7 +88,7 @@ def _from_onset(blocks: Iterator[F32], length: int) -> tuple[int, Iterator[F32]]
 
 
 def _cut(samples: F32, position: int, seen: int, spec: SegmentSpec, sample_rate: int) -> Iterator[Segment]:
-    """Cut a segment to where it sounds, if that goes beyond ``seen``; bring it to a length the encoder takes."""
+    """Cut a segment to where it sounds, if that goes beyond ``seen``, and make it long enough."""
     part = sounding(samples)
     if part.start == part.stop or position + part.stop <= seen:
         return

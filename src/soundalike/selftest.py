@@ -72,7 +72,8 @@ def read_golden(model: Model) -> tuple[list[str], F32]:
         raise ModelError(f"There are no golden vectors for the model {model.card.name}.")
     with np.load(path, allow_pickle=False) as golden:
         if str(golden["pipeline"]) != model.pipeline:
-            raise ModelError(f"The golden vectors are of pipeline {golden['pipeline']}, this is {model.pipeline}.")
+            made = f"of pipeline {golden['pipeline']}, this is {model.pipeline}"
+            raise ModelError(f"The golden vectors are {made}.")
         return [str(name) for name in golden["names"]], golden["vectors"]
 
 
