@@ -71,7 +71,7 @@ def pack(model: onnx.ModelProto) -> onnx.ModelProto:
         if matrix.ndim != 2 or matrix.size < SMALL or matrix.dtype != np.float32:
             kept.append(tensor)
             continue
-        axis = 0 if _is_transposed(graph, tensor.name) else 1
+        axis = 0 if _is_transposed(graph, tensor.name) and tensor.name != "classes" else 1
         scale = np.maximum(np.abs(matrix).max(axis, keepdims=True) / 127, 1e-12).astype(np.float32)
         small = np.rint(matrix / scale).astype(np.int8)
         kept += [numpy_helper.from_array(small, f"{tensor.name}_q"), numpy_helper.from_array(scale, f"{tensor.name}_s")]

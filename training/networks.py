@@ -151,25 +151,31 @@ class TextLayer(nn.Module):
 
 
 class TextTower(nn.Module):
-    """Token ids (n, length) to unit vectors (n, dim)."""
+    """Token ids (n, length) to unit vectors (n, dim): a mixture of the directions of AudioSet's classes."""
 
-    def __init__(self, n_tokens: int = 30522, n: int = 384, n_layers: int = 6, dim: int = 512) -> None:
+    def __init__(self, n_tokens: int = 30522, n: int = 384, n_layers: int = 6, n_classes: int = 527, dim: int = 512) -> None:
         super().__init__()
         self.tokens, self.positions = nn.Embedding(n_tokens, n), nn.Embedding(512, n)
         self.norm = nn.LayerNorm(n, eps=1e-12)
         self.layers = nn.ModuleList(TextLayer(n, n_heads=12) for _ in range(n_layers))
-        self.project = nn.Sequential(nn.Linear(n, 1024), nn.GELU(), nn.Linear(1024, dim))
+        self.project = nn.Sequential(nn.Linear(n, 1024), nn.GELU(), nn.Dropout(0.2), nn.Linear(1024, n_classes))
+        self.classes = nn.Parameter(torch.zeros(n_classes, dim), requires_grad=False)  # unit rows, from space.py
 
     def sentence(self, ids: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Mean of the last layer over real tokens: (n, 384), not normalised."""
+        """Mean of the last layer over real tokens: unit (n, 384)."""
         x = self.norm(self.tokens(ids) + self.positions.weight[: ids.shape[1]])
         bias = None if mask is None else (mask[:, None, None, :] == 0) * -1e9
         for layer in self.layers:
             x = layer(x, bias)
-        return x.mean(1) if mask is None else (x * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)
+        pooled = x.mean(1) if mask is None else (x * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)
+        return functional.normalize(pooled, dim=1)
+
+    def place(self, logits: Tensor) -> Tensor:
+        """Logits over the classes (n, n_classes) to unit vectors (n, dim)."""
+        return functional.normalize(logits.softmax(1) @ self.classes, dim=1)
 
     def forward(self, ids: Tensor, mask: Tensor | None = None) -> Tensor:
-        return functional.normalize(self.project(functional.normalize(self.sentence(ids, mask), dim=1)), dim=1)
+        return self.place(self.project(self.sentence(ids, mask)))
 
 
 def load_minilm(path: Path) -> TextTower:
@@ -190,6 +196,6 @@ def load_minilm(path: Path) -> TextTower:
         for i in range(6):
             own |= {f"layers.{i}.{a}.{kind}": state[f"encoder.layer.{i}.{b}.{kind}"] for a, b in names.items()}
     missing, unexpected = model.load_state_dict(own, strict=False)
-    if unexpected or any(not name.startswith("project.") for name in missing):
+    if unexpected or any(not name.startswith(("project.", "classes")) for name in missing):
         raise ValueError(f"{path}: not all-MiniLM-L6-v2: missing {missing}, unexpected {unexpected}")
     return model

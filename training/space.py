@@ -1,6 +1,6 @@
 """The joint space: where sounds lie, and where each AudioSet class points.
 
-    python training/space.py TEACHER.pt HEARD SPACE.npz
+    python training/space.py TEACHER.pt CLIPS HEARD SPACE.npz
 
 Sounds. Pooled features and hidden layer of the teacher, centred by the corpus mean, each scaled to a share of the variance,
 rotated to their 512 principal directions and mildly whitened. Mild whitening keeps the geometry that makes
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from networks import load_teacher
-from teacher import load_heard
+from teacher import Clips, load_heard
 
 F32 = np.ndarray
 
@@ -65,10 +65,10 @@ def unit_rows(rows: F32) -> F32:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("teacher", "heard", "out"):
+    for name in ("teacher", "clips", "heard", "out"):
         parser.add_argument(name, type=Path)
     args = parser.parse_args()
-    config, heard = Config(), load_heard(args.heard)
+    config, heard = Config(), load_heard(Clips(args.clips), args.heard)
     matrix, mean = fit_sounds(heard["pooled"], heard["hidden"], config)
     features = np.concatenate([heard["pooled"], heard["hidden"]], 1)
     vectors = unit_rows((features - mean) @ matrix)

@@ -75,11 +75,13 @@ def parts(clips: Clips, model: Backbone, skip: set[str]) -> Iterator[dict[str, n
         yield {"ids": ids, "kept": kept, "pooled": arrays[0], "hidden": arrays[1], "logits": arrays[2]}
 
 
-def load_heard(out: Path) -> dict[str, np.ndarray]:
-    """All parts together: ids (n,), pooled (n, 384), hidden (n, 512), logits (n, 527)."""
+def load_heard(clips: Clips, out: Path) -> dict[str, np.ndarray]:
+    """What was heard in the clips that the index has now: ids (n,), pooled (n, 384), hidden (n, 512), logits (n, 527)."""
     files = [np.load(part) for part in sorted(out.glob("part-*.npz"))]
-    heard = {name: np.concatenate([f[name] for f in files]).astype(np.float32) for name in ("pooled", "hidden", "logits")}
-    return {"ids": np.concatenate([f["ids"][f["kept"]] for f in files]), **heard}
+    ids = np.concatenate([f["ids"][f["kept"]] for f in files])
+    wanted = np.isin(ids, [row["id"] for row in clips.rows])
+    names = ("pooled", "hidden", "logits")
+    return {"ids": ids[wanted]} | {n: np.concatenate([f[n] for f in files])[wanted].astype(np.float32) for n in names}
 
 
 def main() -> None:

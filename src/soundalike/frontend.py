@@ -1,18 +1,19 @@
 """Log-mel spectrograms: one function, every model's parameters.
 
-A front end is data (`MelSpec`); `log_mel` does what the data says, in the order in which it is written there: pad,
-frame, window, transform, filter bank, logarithm, affine. Models were trained on the exact numbers of their reference
-code, so the odd corners (a symmetric window here, an offset inside the logarithm there) are parameters and not
-approximated. Parity with each reference: tests/golden/frontend.
+A front end is data (`MelSpec`); `log_mel` does what the data says, in the order in which it is written there:
+pad, frame, window, transform, filter bank, logarithm, affine. Models were trained on the exact numbers of
+their reference code, so the odd corners (a symmetric window here, an offset inside the logarithm there) are
+parameters and not approximated. Parity with each reference: docs/front-ends.md, tests/golden/frontend.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from soundalike.types import F32, F64
 
@@ -27,10 +28,10 @@ class MelSpec:
     n_mels: int
     fmin_hz: float
     fmax_hz: float
-    win_length: int | None = None  # None: n_fft; a shorter window is centred in the frame
+    win_length: int | None = None  # None: n_fft; a shorter frame is filled up with zeros to n_fft
     window: Literal["hann", "hann_symmetric"] = "hann"  # "hann" is the periodic one
     pre_emphasis: float = 0.0  # y[t] = x[t+1] - pre_emphasis * x[t], one sample shorter
-    padding: Literal["reflect", "none", "left_zeros"] = "reflect"  # n_fft // 2 on both sides; nothing; aiSFX
+    padding: Literal["reflect", "none", "left_zeros"] = "reflect"  # half a frame at both ends; nothing; aiSFX
     mel_scale: Literal["slaney", "htk"] = "slaney"  # "htk" is also Kaldi's: 1127 ln(1 + f / 700)
     triangles: Literal["hz", "mel"] = "hz"  # the filters are straight lines over this axis
     norm: Literal["none", "slaney", "sum"] = "none"  # per filter: as is, 2 / bandwidth, unit sum
@@ -48,12 +49,14 @@ class MelSpec:
     @property
     def shortest(self) -> int:
         """Fewest samples that give one frame."""
-        extra = 1 if self.pre_emphasis else 0
-        return self.n_fft // 2 + 1 + extra if self.padding == "reflect" else self.n_fft + extra
+        frame = {"reflect": self.n_fft // 2 + 1, "none": self.win_length or self.n_fft, "left_zeros": 1}
+        return frame[self.padding] + (1 if self.pre_emphasis else 0)
 
 
 def log_mel(samples: F32, spec: MelSpec) -> F32:
     """Log-mel spectrogram of one segment.
+
+    Nothing here calls BLAS, whose threads would fight those of the caller and could change the last bit.
 
     Parameters
     ----------
@@ -66,40 +69,56 @@ def log_mel(samples: F32, spec: MelSpec) -> F32:
     """
     if samples.ndim != 1 or samples.size < spec.shortest:
         raise ValueError(f"log_mel needs (n,) samples, n >= {spec.shortest}; got shape {samples.shape}")
-    from scipy import fft
+    frames = _frames(samples.astype(spec.precision, copy=False), spec)
+    window = _window(spec)
+    used, bank = _bank(spec)
+    mel = np.empty((spec.n_mels, len(frames)), spec.precision)
+    windowed = np.zeros((_FRAMES_AT_ONCE, spec.n_fft), spec.precision)
+    for start in range(0, len(frames), _FRAMES_AT_ONCE):
+        block = frames[start : start + _FRAMES_AT_ONCE]
+        np.multiply(block, window, out=windowed[: len(block), : window.size])
+        mel[:, start : start + len(block)] = bank @ _spectrum(windowed[: len(block)], spec, used)
+    return _logarithm(mel, spec).astype(np.float32, copy=False)
 
-    dtype = np.dtype(spec.precision)
-    frames = _frames(samples.astype(dtype, copy=False), spec) * _window(spec).astype(dtype)
-    spectrum = fft.rfft(frames, axis=1)
-    if spec.precision == "float64":  # the reference keeps single-precision spectra between double steps
-        spectrum = spectrum.astype(np.complex64).astype(np.complex128)
-    power = np.square(spectrum.real) + np.square(spectrum.imag)
-    if spec.power == 1:
-        np.sqrt(power, out=power)
-    mel = power[:, : _bank(spec).shape[0]] @ _bank(spec).astype(dtype, copy=False)
-    return np.ascontiguousarray(_logarithm(mel, spec).T, dtype=np.float32)
+
+_FRAMES_AT_ONCE = 128  # half a megabyte of float32 at n_fft = 1024: stays in the cache
 
 
 def _frames(samples: F32 | F64, spec: MelSpec) -> F32 | F64:
-    """Overlapping frames (n_frames, n_fft), a view where possible."""
+    """Overlapping frames (n_frames, win_length), a view of the padded samples."""
     if spec.pre_emphasis:
         samples = samples[1:] - samples.dtype.type(spec.pre_emphasis) * samples[:-1]
-    if spec.padding == "reflect":
-        samples = np.pad(samples, spec.n_fft // 2, mode="reflect")
-    elif spec.padding == "left_zeros":  # frames start half a frame early and run past the end
-        n_frames = -(-(samples.size + spec.n_fft // 2) // spec.hop_length)
-        tail = (n_frames - 1) * spec.hop_length + spec.n_fft - spec.n_fft // 2 - samples.size
-        samples = np.pad(samples, (spec.n_fft // 2, max(tail, 0)))
-    return np.lib.stride_tricks.sliding_window_view(samples, spec.n_fft)[:: spec.hop_length]
+    win_length = spec.win_length or spec.n_fft
+    padded: npt.NDArray[Any] = samples
+    if spec.padding == "reflect":  # the window lies in the middle of n_fft samples, an even number
+        padded = np.pad(samples, (win_length - win_length // 2, win_length // 2), mode="reflect")
+    elif spec.padding == "left_zeros":  # the first frame starts half a frame early, the last is filled up
+        n_frames = -(-(samples.size + win_length // 2) // spec.hop_length)
+        tail = (n_frames - 1) * spec.hop_length + win_length - win_length // 2 - samples.size
+        padded = np.pad(samples, (win_length // 2, tail))
+    return np.lib.stride_tricks.sliding_window_view(padded, win_length)[:: spec.hop_length]
+
+
+def _spectrum(windowed: F32 | F64, spec: MelSpec, used: slice) -> F32 | F64:
+    """Magnitudes or powers (n_used_bins, n_frames) of the windowed frames."""
+    from scipy import fft
+
+    spectrum = fft.rfft(windowed, axis=1)[:, used]
+    if spec.precision == "float64":  # the reference keeps single-precision spectra between double steps
+        spectrum = spectrum.astype(np.complex64).astype(np.complex128)
+    power = np.square(spectrum.real)
+    power += np.square(spectrum.imag)
+    if spec.power == 1:
+        np.sqrt(power, out=power)
+    return np.ascontiguousarray(power.T)
 
 
 @lru_cache(maxsize=32)
-def _window(spec: MelSpec) -> F64:
-    """Hann window of ``win_length``, centred in ``n_fft`` samples."""
+def _window(spec: MelSpec) -> F32 | F64:
+    """Hann window of ``win_length`` in the precision of the transform."""
     length = spec.win_length or spec.n_fft
     window = np.hanning(length) if spec.window == "hann_symmetric" else np.hanning(length + 1)[:-1]
-    left = (spec.n_fft - length) // 2
-    return np.pad(window, (left, spec.n_fft - length - left))
+    return window.astype(spec.precision)
 
 
 def _logarithm(mel: F32 | F64, spec: MelSpec) -> F32 | F64:
@@ -124,9 +143,14 @@ def _logarithm(mel: F32 | F64, spec: MelSpec) -> F32 | F64:
 
 
 @lru_cache(maxsize=32)
-def _bank(spec: MelSpec) -> F32 | F64:
-    """Filter bank (n_bins, n_mels) in the precision of the transform."""
-    return mel_bank(spec).astype(spec.precision)
+def _bank(spec: MelSpec) -> tuple[slice, Any]:
+    """Range of the bins that some filter uses, and the filters over it as a sparse (n_mels, n_used_bins)."""
+    from scipy.sparse import csr_array
+
+    bank = mel_bank(spec)
+    bins = np.flatnonzero(bank.any(axis=1))
+    used = slice(int(bins[0]), int(bins[-1]) + 1)
+    return used, csr_array(bank[used].T.astype(spec.precision))
 
 
 def mel_bank(spec: MelSpec) -> F64:
@@ -142,7 +166,7 @@ def mel_bank(spec: MelSpec) -> F64:
     """
     bank_rate = spec.bank_sample_rate or spec.sample_rate
     n_bins = spec.n_fft // 2 + (0 if spec.drop_nyquist else 1)
-    bins_hz = np.arange(n_bins) * (bank_rate / spec.n_fft)
+    bins_hz = np.arange(n_bins, dtype=np.float64) * (bank_rate / spec.n_fft)
     low, high = hz_to_mel(np.array([spec.fmin_hz, spec.fmax_hz]), spec.mel_scale)
     edges_mel = np.linspace(low, high, spec.n_mels + 2)
     edges_hz = mel_to_hz(edges_mel, spec.mel_scale)

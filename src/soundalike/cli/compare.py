@@ -17,7 +17,7 @@ from soundalike.cli.common import PATH, json_option, model_option, print_json, s
 @json_option
 def compare(a: Path, b: Path | None, text: str | None, model: str, device: str, as_json: bool) -> None:
     """Say how alike two sounds are, or a sound and a description."""
-    from soundalike.embed import load_model, similarity_in_words
+    from soundalike.embed import load_model
 
     if (b is None) == (text is None):
         raise click.UsageError("Give a second sound, or words with --text.")
@@ -25,9 +25,17 @@ def compare(a: Path, b: Path | None, text: str | None, model: str, device: str, 
     first = loaded.embed_file(a).vector
     other = loaded.embed_file(b).vector if b is not None else loaded.embed_text([text or ""])[0]
     score = float(first @ other)
-    words = similarity_in_words(score, text is not None)
+    calibration = loaded.card.calibration
+    probability = calibration.probability(score, text=text is not None) if calibration else None
+    words = "" if probability is None else _in_words(probability)
     if as_json:
-        other_name = shown(b) if b is not None else shown(text or "")
-        print_json({"a": shown(a), "b": other_name, "score": score, "words": words, "model": model})
+        other_name = shown(b) if b is not None else text
+        print_json({"a": shown(a), "b": other_name, "score": score, "probability": probability, "model": model})
     else:
         click.echo(f"{score:.4f}  {words}")
+
+
+def _in_words(probability: float) -> str:
+    """What a probability of a match means to a reader."""
+    steps = ((0.97, "very much alike"), (0.9, "alike"), (0.7, "somewhat alike"), (0.4, "a little alike"))
+    return next((words for limit, words in steps if probability >= limit), "not alike")
