@@ -84,7 +84,9 @@ def embed_into(
             with closing(results):
                 for result in results:
                     name, stamp = todo.pop(result.path)
-                    if "json" in settings.formats and isinstance(result, Embedding):
+                    if isinstance(result, Failure):  # what it was before it changed is no longer true
+                        (out / export.json_name(name)).unlink(missing_ok=True)
+                    elif "json" in settings.formats:
                         export.write_json(journal.record(name, result, settings.segments), name, out)
                     journal.add(name, stamp, result)
                     _count(progress, result)
