@@ -13,13 +13,13 @@ PACKAGE = Path(__file__).parents[1] / "src" / "soundalike"
 ROOMS = [  # a module imports only from lines above its own, and from its own line
     ["errors"],
     ["types"],
-    ["_container", "_decode", "audio", "level"],
+    ["_container", "_decode", "audio", "level", "tags"],
     ["segments", "frontend", "runtime"],
     ["models"],
     ["encoder"],
     ["embed", "export", "folders", "nearest"],
     ["journal", "selftest"],
-    ["batch"],
+    ["batch", "library"],
     ["cli"],
 ]
 OWNERS = {
@@ -28,7 +28,8 @@ OWNERS = {
     "onnxruntime": {"runtime"},
     "tokenizers": {"encoder"},
     "pyarrow": {"export"},
-    "sqlite3": {"journal"},
+    "sqlite3": {"journal", "library"},
+    "usearch": {"library.index"},
     "click": {"cli"},
     "rich": {"cli"},
     "torch": {"models.convert"},
@@ -69,7 +70,7 @@ def test_rooms_import_only_from_above(path: Path) -> None:
 
 
 def test_help_imports_nothing_heavy() -> None:
-    heavy = {"numpy", "scipy", "av", "soxr", "onnxruntime", "pyarrow", "tokenizers", "rich", "sqlite3"}
+    heavy = {"numpy", "scipy", "av", "soxr", "onnxruntime", "pyarrow", "tokenizers", "rich", "sqlite3", "usearch"}
     code = (
         "import sys; from soundalike.cli import main; main(['--help'], standalone_mode=False);"
         f"print('heavy:', sorted({heavy!r} & sys.modules.keys()))"

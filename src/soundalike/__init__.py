@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from soundalike.errors import (
     DeviceError,
     ExportError,
+    LibraryError,
     MissingExtra,
     ModelError,
     PipelineMismatch,
@@ -25,15 +26,21 @@ from soundalike.errors import (
 if TYPE_CHECKING:
     from soundalike.embed import Model, load_model
     from soundalike.export import Embeddings, read_embeddings
+    from soundalike.library import Answer, Filters, Library, Match, Query
     from soundalike.types import Embedding, Failure, Segment, SoundInfo
 
 __version__ = "0.1.0"
 
 _LATER = {  # imported at first use, so that `import soundalike` costs next to nothing
+    "Answer": "soundalike.library",
     "Embedding": "soundalike.types",
     "Embeddings": "soundalike.export",
     "Failure": "soundalike.types",
+    "Filters": "soundalike.library",
+    "Library": "soundalike.library",
+    "Match": "soundalike.library",
     "Model": "soundalike.embed",
+    "Query": "soundalike.library",
     "Segment": "soundalike.types",
     "SoundInfo": "soundalike.types",
     "load_model": "soundalike.embed",
@@ -41,15 +48,21 @@ _LATER = {  # imported at first use, so that `import soundalike` costs next to n
 }
 
 __all__ = [
+    "Answer",
     "DeviceError",
     "Embedding",
     "Embeddings",
     "ExportError",
     "Failure",
+    "Filters",
+    "Library",
+    "LibraryError",
+    "Match",
     "MissingExtra",
     "Model",
     "ModelError",
     "PipelineMismatch",
+    "Query",
     "Segment",
     "SoundError",
     "SoundInfo",

@@ -6,6 +6,7 @@ SoundalikeError              anything a caller may want to catch
 ├── DeviceError              the engine or device asked for is not there
 ├── PipelineMismatch         vectors of two pipelines were about to meet
 ├── ExportError              a folder or file of embeddings cannot be written or read
+├── LibraryError             not a library, busy, full disk, newer schema  (.path)
 └── MissingExtra             an optional package is absent         (says what to install)
 
 A message says what happened, to which file, and what to do. A `SoundError` costs one sound only: whoever walks
@@ -65,6 +66,15 @@ class PipelineMismatch(SoundalikeError):
 
 class ExportError(SoundalikeError):
     """Embeddings cannot be written to, or read back from, a place."""
+
+
+class LibraryError(SoundalikeError):
+    """A library cannot be opened, written or searched as asked."""
+
+    def __init__(self, path: Path | str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = Path(path)
+        self.reason = reason
 
 
 class MissingExtra(SoundalikeError):

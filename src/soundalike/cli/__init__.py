@@ -16,12 +16,20 @@ from soundalike import __version__
 from soundalike.errors import SoundalikeError, SoundError
 
 COMMANDS = {  # verb: the module that has it, imported when it is used
+    "add": "library",
+    "bench-index": "search",
     "compare": "compare",
     "demo": "demo",
     "embed": "embed",
+    "failures": "library",
     "info": "info",
     "models": "models",
+    "rebuild": "library",
+    "remove": "library",
     "retry": "embed",
+    "search": "search",
+    "status": "library",
+    "sync": "library",
     "verify": "verify",
 }
 
@@ -37,7 +45,7 @@ class Verbs(click.Group):
         """Import a verb and give its options their environment variables."""
         if name not in COMMANDS:
             return None
-        command = getattr(import_module(f"soundalike.cli.{COMMANDS[name]}"), name)
+        command = getattr(import_module(f"soundalike.cli.{COMMANDS[name]}"), name.replace("-", "_"))
         assert isinstance(command, click.Command)
         _name_variables(command)
         return command

@@ -1,0 +1,257 @@
+"""The verbs of a library: add, status, failures, remove, sync, search, rebuild, bench-index."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from soundalike.cli.common import (
+    PATH,
+    clock,
+    json_option,
+    note,
+    print_json,
+    progress_bar,
+    shown,
+    workers_option,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from soundalike.library import Library, Progress
+
+Command = Callable[..., Any]
+_MODEL = click.option(
+    "--model", default="pocket", show_default=True, envvar="SOUNDALIKE_MODEL", help="Model, by name."
+)
+_DEVICE = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    envvar="SOUNDALIKE_DEVICE",
+    help="Where to run: auto or cpu.",
+)
+
+
+def library_option(command: Command) -> Command:
+    """``--library``."""
+    text = "Folder of the library.  [default: ~/.soundalike]"
+    return click.option("--library", "-l", type=PATH, envvar="SOUNDALIKE_LIBRARY", help=text)(command)
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, type=PATH)
+@click.option("--force", is_flag=True, help="Embed again what is unchanged.")
+@click.option("--retry", is_flag=True, help="Also try again what failed before.")
+@workers_option
+@_MODEL
+@_DEVICE
+@library_option
+@json_option
+def add(
+    paths: tuple[Path, ...], force: bool, retry: bool, workers: int | None, model: str, device: str,
+    library: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Add the sounds under PATHS to the library; it is made if need be.
+
+    What is unchanged is not read again, and what was moved is not embedded again. Broken off, the next run
+    goes on.
+    """
+    from soundalike.library import Library
+
+    for path in paths:
+        if not path.exists():
+            raise click.UsageError(f"{shown(path)}: no such file or folder")
+    with Library.create(library, model, device) as opened:
+        _report(
+            opened, as_json,
+            lambda show: opened.add(paths, force=force, retry=retry, workers=workers, on_progress=show),
+        )  # fmt: skip
+
+
+@click.command()
+@click.option("--retry", is_flag=True, help="Also try again what failed before.")
+@click.option("--watch", is_flag=True, help="Go on looking for changes until interrupted.")
+@click.option(
+    "--every", default=5.0, show_default=True, type=click.FloatRange(min=0.1), help="Seconds between looks."
+)
+@workers_option
+@_DEVICE
+@library_option
+@json_option
+def sync(
+    retry: bool,
+    watch: bool,
+    every: float,
+    workers: int | None,
+    device: str,
+    library: Path | None,
+    as_json: bool,
+) -> None:
+    """Bring the library in step with the folders that were added: new, changed, moved and deleted files."""
+    from soundalike.library import Library
+
+    with Library.open(library, device=device) as opened:
+        _report(
+            opened,
+            as_json,
+            lambda show: opened.sync(retry=retry, workers=workers, on_progress=show),
+            end=not watch,
+        )
+        while watch:
+            time.sleep(every)
+            _report(
+                opened,
+                as_json,
+                lambda show: opened.sync(workers=workers, on_progress=show),
+                end=False,
+                quiet=True,
+            )
+
+
+def _report(
+    library: Library, as_json: bool, run: Callable[[Callable[[Progress], None]], Progress], *,
+    end: bool = True, quiet: bool = False,
+) -> None:  # fmt: skip
+    """Run with progress, then say what became of it."""
+    from soundalike.types import Failure
+
+    started = time.monotonic()
+    with closing(_Bar()) as bar:
+
+        def on_progress(progress: Progress) -> None:
+            if as_json and progress.last is not None:
+                print_json(_event(progress.last))
+            elif isinstance(progress.last, Failure):
+                note(f"failed: {shown(progress.last.path)}: {progress.last.reason}")
+            bar.show(progress, f"{progress.sound_s / max(time.monotonic() - started, 1e-3):.0f} x real time")
+
+        done = run(on_progress)
+    for folder in done.unreachable:
+        name = shown(folder)
+        note(f"not there, or empty: {name}. Its sounds are kept; to forget them: soundalike remove {name}")
+    changed = done.n_added or done.n_moved or done.n_removed or done.n_failed
+    if changed or not quiet:
+        removed = f"{done.n_removed} gone, " if done.n_removed else ""
+        moved = f"{done.n_moved} moved or copied, " if done.n_moved else ""
+        took = clock(time.monotonic() - started)
+        note(
+            f"{done.n_added} embedded ({clock(done.sound_s)} of sound in {took}), {moved}{removed}"
+            f"{done.n_unchanged} unchanged, {done.n_failed} failed. Library: {shown(library.path)}"
+        )
+    if done.n_failed and end:
+        note("What failed and why: soundalike failures. To try those again: soundalike sync --retry")
+        sys.exit(1)
+
+
+class _Bar:
+    """A progress bar that begins when it is known how much there is to do."""
+
+    def __init__(self) -> None:
+        self._context: Any = None
+        self._show: Any = None
+
+    def show(self, progress: Progress, rate: str) -> None:
+        if self._context is None:
+            self._context = progress_bar(progress.n_total, "adding")
+            self._show = self._context.__enter__()
+        self._show(progress.n_seen, rate)
+
+    def close(self) -> None:
+        if self._context is not None:
+            self._context.__exit__(None, None, None)
+
+
+def _event(result: Any) -> dict[str, object]:
+    from soundalike.types import Failure
+
+    if isinstance(result, Failure):
+        return {"path": shown(result.path), "error": result.code, "reason": result.reason}
+    return {
+        "path": shown(result.path), "duration_seconds": result.duration_s, "segments": len(result.segments),
+        "warnings": list(result.warnings),
+    }  # fmt: skip
+
+
+@click.command()
+@library_option
+@json_option
+def status(library: Path | None, as_json: bool) -> None:
+    """Say what is in the library."""
+    from soundalike.library import Library
+
+    with Library.open(library) as opened:
+        now = opened.status()
+    if as_json:
+        print_json({
+            "path": shown(now.path), "model": now.model, "pipeline": now.pipeline, "dim": now.dim,
+            "n_sounds": now.n_sounds, "n_segments": now.n_segments, "sound_seconds": now.sound_s,
+            "n_failed": now.n_failed, "folders": [shown(folder) for folder in now.folders],
+            "n_indexed": now.n_indexed, "n_bytes": now.n_bytes, "rebuilding": now.rebuilding,
+            "n_rebuilt": now.n_rebuilt,
+        })  # fmt: skip
+        return
+    searched = f"index over {now.n_indexed:,} sounds" if now.n_indexed else "every search is exact"
+    click.echo(f"library   {shown(now.path)} ({now.n_bytes / 1e6:.1f} MB)")
+    click.echo(f"model     {now.model}, pipeline {now.pipeline}, {now.dim} numbers a vector; {searched}")
+    counts = f"{now.n_sounds:,} ({clock(now.sound_s)}), {now.n_segments:,} segments, {now.n_failed:,} failed"
+    click.echo(f"sounds    {counts}")
+    for folder in now.folders:
+        click.echo(f"folder    {shown(folder)}")
+    if now.rebuilding:
+        click.echo(
+            f"rebuild   to {now.rebuilding} is unfinished: {now.n_rebuilt:,} of {now.n_sounds:,} are done"
+        )
+
+
+@click.command()
+@library_option
+@json_option
+def failures(library: Path | None, as_json: bool) -> None:
+    """List the sounds that have no embedding, and why."""
+    from soundalike.library import Library
+
+    with Library.open(library) as opened:
+        for failure in opened.failures():
+            if as_json:
+                print_json({"path": shown(failure.path), "error": failure.code, "reason": failure.reason})
+            else:
+                click.echo(f"{failure.code}\t{shown(failure.path)}\t{failure.reason}")
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, type=PATH)
+@library_option
+@json_option
+def remove(paths: tuple[Path, ...], library: Path | None, as_json: bool) -> None:
+    """Forget the sounds at PATHS, or below; no file is touched, and sync does not bring them back."""
+    from soundalike.library import Library
+
+    with Library.open(library) as opened:
+        n_sounds = opened.remove(paths)
+    if as_json:
+        print_json({"n_removed": n_sounds})
+    else:
+        note(f"{n_sounds} sounds forgotten")
+
+
+@click.command()
+@_MODEL
+@workers_option
+@_DEVICE
+@library_option
+@json_option
+def rebuild(model: str, workers: int | None, device: str, library: Path | None, as_json: bool) -> None:
+    """Embed the whole library again with --model; the old model answers until the new one is complete.
+
+    Broken off, the next run goes on where it stopped.
+    """
+    from soundalike.library import Library
+
+    with Library.open(library, device=device) as opened:
+        _report(opened, as_json, lambda show: opened.rebuild(model, workers=workers, on_progress=show))

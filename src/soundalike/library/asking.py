@@ -1,0 +1,84 @@
+"""From a question to a vector: sounds and words, weighted and added."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from soundalike.library.ingest import stamp_of
+from soundalike.library.store import Store
+from soundalike.library.values import Embedder, Metric, Part, Query, Space
+from soundalike.types import F32, F64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Question:
+    """A question, ready to be searched for."""
+
+    vector: F32  # (dim,), unit norm
+    length: float  # before it was scaled to 1
+    sound_ids: frozenset[int]  # sounds of the library that it is made of
+    words_only: bool
+
+
+def question_of(store: Store, space: Space, query: Query, model: Callable[[], Embedder]) -> Question:
+    """Add up the weighted parts of a query.
+
+    Parameters
+    ----------
+    model : called only if something has to be embedded: sounds of the library have their vectors there
+
+    Raises
+    ------
+    ValueError
+        if there is nothing to search for, or the parts cancel each other
+    SoundError
+        if a sound cannot be embedded
+    """
+    if not query.parts:
+        raise ValueError("nothing to search for: give a sound, words, or both")
+    total, ids = np.zeros(space.dim, np.float64), set()
+    for part in query.parts:
+        vector, sound_id = _vector_of(store, space, part, model)
+        total += part.weight * vector.astype(np.float64)
+        ids.add(sound_id)
+    length = float(np.linalg.norm(total))
+    if not np.isfinite(length) or length < 1e-6:
+        raise ValueError("the parts of this question cancel each other: change their weights")
+    words_only = all(isinstance(part.source, str) for part in query.parts)
+    unit = (total / length).astype(np.float32)
+    return Question(unit, length, frozenset(id_ for id_ in ids if id_ is not None), words_only)
+
+
+def _vector_of(
+    store: Store, space: Space, part: Part, model: Callable[[], Embedder]
+) -> tuple[F32, int | None]:
+    """Vector of one part, and its id if it is a sound of the library."""
+    if isinstance(part.source, np.ndarray):
+        if part.source.shape != (space.dim,):
+            raise ValueError(f"a vector of this library is ({space.dim},), not {part.source.shape}")
+        return part.source, None
+    if isinstance(part.source, Path):
+        sound_id = store.id_of(part.source)
+        if sound_id is None:
+            return model().embed_file(part.source).vector, None
+        stamp, vector = stamp_of(part.source), store.vector(space, sound_id)
+        if vector is not None and (stamp.size, stamp.mtime_ns) == store.stamp(sound_id):
+            return vector, sound_id
+        return model().embed_file(part.source).vector, sound_id
+    return model().embed_text([part.source])[0], None
+
+
+def in_metric(scores: F64, question: Question, metric: Metric) -> F64:
+    """Cosines as another metric has them.
+
+    All vectors in a library have length 1, so the order is the same in every metric: euclidean distances are
+    those of unit vectors; dot products are with the question before it was scaled to length 1.
+    """
+    if metric == "euclidean":
+        distances: F64 = np.sqrt(np.maximum(2.0 - 2.0 * scores, 0.0))
+        return distances
+    return scores * question.length if metric == "dot" else np.clip(scores, -1.0, 1.0)

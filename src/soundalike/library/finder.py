@@ -1,0 +1,138 @@
+"""Searching a library: question, filters, ranking, and what is known of the sounds that were found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from soundalike.errors import LibraryError
+from soundalike.library import caches
+from soundalike.library.asking import Question, in_metric, question_of
+from soundalike.library.calibration import calibration_of, is_nothing
+from soundalike.library.database import writer_lock
+from soundalike.library.filters import allowed_ids
+from soundalike.library.matrix import KINDS, Kind, MatrixFiles
+from soundalike.library.ranking import Ranked, rank
+from soundalike.library.rows import Rows, View
+from soundalike.library.store import Store
+from soundalike.library.values import METRICS, Answer, Embedder, Filters, Match, Metric, Query, Space
+
+HEAL_ROWS = 20_000  # with so many sounds missing in the flat files, a reader appends them if nobody writes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How to search; the fields are explained at `soundalike.library.Library.search`."""
+
+    n: int = 20
+    metric: Metric = "cosine"
+    filters: Filters = field(default_factory=Filters)
+    segments: bool = False
+    exact: bool | None = None
+    effort: int | None = None
+    with_query: bool = False
+
+    def __post_init__(self) -> None:
+        if self.metric not in METRICS:
+            raise ValueError(f"there is no metric {self.metric!r}; metrics: {', '.join(METRICS)}")
+        if self.n < 1:
+            raise ValueError("n is at least 1")
+
+
+class Finder:
+    """What searching one library needs; follows what other processes write."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._rows: dict[tuple[int, Kind], Rows] = {}
+
+    def search(self, query: Query, options: Options, model: Callable[[], Embedder]) -> Answer:
+        """Find the sounds nearest to a question."""
+        space = current_space(self._store)
+        question = question_of(self._store, space, query, model)
+        view = self.view(space, "segments" if options.segments else "sounds")
+        allowed = allowed_ids(self._store, options.filters) if options.filters else None
+        left_out = frozenset() if options.with_query else question.sound_ids
+        ranked = rank(
+            view,
+            question.vector,
+            options.n + len(left_out),
+            allowed=allowed,
+            exact=options.exact,
+            effort=options.effort,
+        )
+        matches = self._matches(ranked, view, question, options, space)
+        kept = tuple(match for match in matches if match.sound.id not in left_out)[: options.n]
+        n_passed = view.n_sounds if allowed is None else len(allowed)
+        best = float(ranked.scores[0]) if len(ranked.scores) else -1.0
+        nothing = is_nothing(space.model, kept, best, question.words_only)
+        return Answer(kept, options.metric, ranked.exact, n_passed, nothing)
+
+    def view(self, space: Space, kind: Kind) -> View:
+        """Give the rows as they are now."""
+        rows = self._rows.get((space.id, kind))
+        if rows is None:
+            last_id = MatrixFiles(self._store, space, kind).state().last_id
+            if caches.n_newer(self._store, last_id) > HEAL_ROWS:
+                self._heal(space)
+            rows = Rows(self._store, space, kind)
+            self._rows = {
+                key: old for key, old in self._rows.items() if key[0] == space.id
+            }  # after a rebuild
+            self._rows[space.id, kind] = rows
+        return rows.refresh()
+
+    def reopen(self) -> None:
+        """Look at the flat files again: they were written."""
+        for rows in self._rows.values():
+            rows.reopen()
+
+    def _matches(
+        self, ranked: Ranked, view: View, question: Question, options: Options, space: Space
+    ) -> list[Match]:
+        sounds = self._store.sounds(ranked.ids.tolist())
+        scores = in_metric(ranked.scores, question, options.metric)
+        calibration, words = calibration_of(space.model), question.words_only
+        matches = []
+        columns = (ranked.ids, ranked.rows, ranked.scores, scores)
+        for sound_id, row, cosine, score in zip(*(column.tolist() for column in columns), strict=True):
+            if sound_id in sounds:
+                times = self._times(view, space, sound_id, row) if options.segments else (None, None)
+                chance = calibration.probability(cosine, text=words) if calibration else None
+                matches.append(Match(sounds[sound_id], score, chance, *times))
+        return matches
+
+    def _times(self, view: View, space: Space, sound_id: int, row: int) -> tuple[float | None, float | None]:
+        """Where in a sound a row of the segments is."""
+        found = self._store.segments(space, sound_id)
+        if found is None:
+            return None, None
+        number = row - int(np.searchsorted(view.ids, sound_id))
+        return float(found[1][number, 0]), float(found[1][number, 1])
+
+    def _heal(self, space: Space) -> None:
+        """Write flat files that were deleted or broken off, if nobody is writing; else do with memory."""
+        try:
+            with writer_lock(self._store.folder, "search"):
+                for kind in KINDS:
+                    caches.append(self._store, space, kind)
+        except (LibraryError, OSError):
+            return
+
+
+def current_space(store: Store) -> Space:
+    """Say which model and pipeline answer.
+
+    Raises
+    ------
+    LibraryError
+        if there is none: the making of the library was broken off
+    """
+    space = store.space()
+    if space is None:
+        raise LibraryError(
+            store.folder, "there is no library here, or its making was broken off: run `soundalike add`."
+        )
+    return space

@@ -1,0 +1,48 @@
+"""Matches as files: copies of the sounds, a playlist."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from soundalike.errors import LibraryError
+from soundalike.export import atomic
+from soundalike.library.values import Match
+
+
+def copy_sounds(matches: Iterable[Match], folder: Path) -> tuple[list[Path], list[Path]]:
+    """Copy the sounds into a folder, numbered by rank: ``01 door.wav``.
+
+    Returns
+    -------
+    The copies, and the sounds that could not be copied
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LibraryError(folder, f"the folder cannot be made ({error.strerror})") from error
+    copied, missing = [], []
+    for rank, match in enumerate(matches, 1):
+        target = folder / f"{rank:02} {match.path.name}"
+        try:
+            shutil.copy2(match.path, target)
+            copied.append(target)
+        except OSError:
+            missing.append(match.path)
+    return copied, missing
+
+
+def write_m3u(matches: Iterable[Match], path: Path) -> Path:
+    """Write a playlist (extended M3U, UTF-8) of the sounds, best first."""
+    try:
+        with atomic(path) as file:
+            file.write(b"#EXTM3U\n")
+            for match in matches:
+                title = match.sound.tags.get("title", match.path.stem).encode(errors="replace")
+                file.write(b"#EXTINF:%d,%s\n" % (round(match.duration_s), title.replace(b"\n", b" ")))
+                file.write(os.fsencode(match.path) + b"\n")
+    except OSError as error:
+        raise LibraryError(path, f"the playlist cannot be written ({error.strerror})") from error
+    return path
