@@ -1,0 +1,113 @@
+"""The training code, end to end on generated sound: a minute, tiny towers, every stage."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+sys.path.insert(0, str(Path(__file__).parents[2] / "training"))
+
+pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
+CLASSES = ["Rain", "Dog", "Bell"]
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A decoded corpus of 30 generated clips."""
+    folder = tmp_path_factory.mktemp("clips")
+    rng = np.random.default_rng(0)
+    sounds = [(rng.standard_normal(16_000 + 400 * i) * 3000).astype(np.int16) for i in range(30)]
+    np.save(folder / "shard-00000.npy", np.concatenate(sounds))
+    starts = np.cumsum([0, *(sound.size for sound in sounds)])
+    with (folder / "index.jsonl").open("w") as index:
+        for i, sound in enumerate(sounds):
+            row = {"id": f"c{i}", "package": f"p{i % 4}", "class": "dog", "group": "effects", "shard": "shard-00000.npy"}
+            index.write(json.dumps(row | {"start": int(starts[i]), "n_samples": sound.size}) + "\n")
+    return folder
+
+
+def test_teacher_and_space(clips: Path) -> None:
+    from networks import Backbone
+    from space import Config, fit_classes, fit_sounds, unit_rows, worded_rows
+    from teacher import Clips, parts
+
+    torch.manual_seed(0)
+    corpus = Clips(clips)
+    (part,) = parts(corpus, Backbone().eval(), {"c3"})
+    assert part["ids"].size == 29
+    assert part["kept"].all()
+    config = Config(dim=20)
+    assert part["pooled"].shape == (29, 384)
+    rng = np.random.default_rng(1)  # an untrained net hears the same in everything
+    pooled, hidden, logits = (rng.standard_normal((29, n)).astype(np.float32) for n in (384, 512, 527))
+    matrix, mean = fit_sounds(pooled, hidden, config)
+    vectors = unit_rows((np.concatenate([pooled, hidden], 1) - mean) @ matrix)
+    names = [f"class {i}" for i in range(526)] + ["Bark"]
+    worded = worded_rows(corpus, part["ids"], names, config)
+    assert worded[526].size == 29
+    classes = fit_classes(vectors, logits, worded, config)
+    np.testing.assert_allclose(np.linalg.norm(classes, axis=1), 1, rtol=1e-5)
+
+
+def test_audio_tower_exports_bit_close(tmp_path: Path) -> None:
+    import onnx
+    from export import check, to_onnx
+    from networks import AudioTower, Backbone
+
+    torch.manual_seed(0)
+    tower = AudioTower(Backbone()).eval()
+    for module in tower.modules():  # statistics as after training, so that parity means something
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
+    onnx.save(to_onnx(tower, torch.randn(2, 128, 64), "mel", {0: "n", 2: "frames"}), tmp_path / "audio.onnx")
+    check(tmp_path / "audio.onnx", tower, [torch.randn(3, 128, 40), torch.randn(1, 128, 200)], bitwise=True)
+
+
+def test_text_tower_learns_and_exports(tmp_path: Path) -> None:
+    import onnx
+    from export import check, pack, to_onnx
+    from networks import TextTower
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from train_text import Config, Words, measure, sentences, train_epoch, train_head
+
+    torch.manual_seed(0)
+    lines = ["rain", "heavy rain", "a dog", "dog barks", "big bell", "bell rings"] * 20
+    vocabulary = {word: i for i, word in enumerate(["?", *sorted({w for line in lines for w in line.split()})])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="?"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.enable_padding()
+    mixtures = torch.eye(3)[torch.arange(120) % 6 // 2]
+    words = Words(lines, mixtures, np.arange(100), np.arange(100, 120))
+    tower = TextTower(n_tokens=20, n_layers=1, n_classes=3, dim=16)
+    tower.classes.data = torch.nn.functional.normalize(torch.randn(3, 16), dim=1)
+    config = Config(batch=16, head_epochs=4, head_prompts=1)
+    train_head(tower, tokenizer, words, config)
+    for epoch in range(3):
+        train_epoch(tower, tokenizer, words, epoch, config)
+    tower.eval()
+    report = measure(tower, sentences(tower, tokenizer, [lines[row] for row in words.held]), mixtures[words.held])
+    assert "first class right 1.0000" in report
+    with torch.no_grad():
+        for parameter in tower.parameters():
+            if parameter.ndim == 2 and parameter.numel() >= 4096:
+                scale = parameter.abs().amax(1, keepdim=True) / 127
+                parameter.copy_((parameter / scale).round() * scale)
+    packed = pack(to_onnx(tower, torch.randint(0, 20, (2, 5)), "ids", {0: "n", 1: "tokens"}))
+    onnx.save(packed, tmp_path / "text.onnx")
+    check(tmp_path / "text.onnx", tower, [torch.randint(0, 20, (2, 7))], bitwise=False)
+
+
+def test_phrases_are_well_formed() -> None:
+    from words import mixture_matrix, read_phrases
+
+    phrases = read_phrases()
+    names = sorted({name for phrase in phrases for name in phrase.mixture})
+    assert len(phrases) > 13_000
+    assert len(names) == 527
+    np.testing.assert_allclose(mixture_matrix(phrases, names).sum(1), 1, rtol=1e-4)
