@@ -252,11 +252,15 @@ def test_reading_again_gives_the_same_bits(tmp_path: Path) -> None:
     planar=st.booleans(),
 )
 def test_frame_sizes_never_matter(samples: Any, cuts: list[int], planar: bool) -> None:
-    grid = _decode._Grid((200, samples.shape[1], "s16"))
+    layout = f"{samples.shape[1]} channels"
+    kind = "s16p" if planar else "s16"
+    grid = _decode._Grid((200, samples.shape[1], kind))
     blocks = []
-    for frame in np.split(samples, sorted(min(cut, len(samples)) for cut in cuts)):
-        if len(frame):
-            blocks += grid.push([frame[:, [c]] for c in range(frame.shape[1])] if planar else [frame])
+    for part in np.split(samples, sorted(min(cut, len(samples)) for cut in cuts)):
+        if len(part):
+            array = np.ascontiguousarray(part.T) if planar else part.reshape(1, -1)
+            if grid.push(av.AudioFrame.from_ndarray(array, kind, layout), len(part)):
+                blocks += grid.full()
     blocks += grid.rest()
     assert [len(block) for block in blocks[:-1]] == [100] * (len(blocks) - 1)
     np.testing.assert_array_equal(np.concatenate(blocks), samples / np.float32(32768))
@@ -474,7 +478,8 @@ def test_empty(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "data",
     [b"hello world\n" * 1000, "\ufeffHello world\n".encode("utf-16") * 1000, png(), bytes(100_000),
-     b"\xff" * 1000, b"R", b"%PDF-1.4\n" + noise(0.3, RATE).tobytes(), b"PK\3\4" + noise(0.3, RATE).tobytes()],
+     b"\xff" * 999, b"R", b"%PDF-1.4\n" + noise(0.3, RATE).tobytes(),
+     b"PK\3\4" + noise(0.2, RATE).tobytes()],
     ids=["text", "utf-16", "picture", "zeros", "ones", "letter", "pdf", "zip"],
 )  # fmt: skip
 def test_not_audio(tmp_path: Path, data: bytes) -> None:

@@ -180,7 +180,7 @@ def describe(path: Path, container: Any, stream: Any) -> SoundInfo:
     return SoundInfo(
         path=path,
         container=container.format.name,
-        codec=context.codec.canonical_name,
+        codec=_codec_name(context),
         sample_rate=context.sample_rate,
         channels=context.channels,
         duration_s=max(duration_s, 0.0),
@@ -189,9 +189,15 @@ def describe(path: Path, container: Any, stream: Any) -> SoundInfo:
     )
 
 
+def _codec_name(context: Any) -> str:
+    """Name of the coding, not of the decoder: "mp3" for "mp3float"."""
+    codec = context.codec
+    return str(getattr(codec, "canonical_name", codec.name.removesuffix("float")))  # PyAV 14 lacks it
+
+
 def _bits_per_sample(context: Any) -> int | None:
     """Width of a sample in PCM and lossless codecs; None where the codec has none."""
-    name: str = context.codec.canonical_name
+    name = _codec_name(context)
     extra: bytes = context.extradata or b""
     if name.startswith("pcm_"):
         digits = "".join(filter(str.isdigit, name))

@@ -47,7 +47,6 @@ _MAX_BARREN = 10_000  # packets in a row without one sample before a decoder cou
 _MAX_CHANGES = 1_000  # of sample rate or channels within one file
 _MAX_REREAD = 16  # bytes decoded per byte of the file: more is a file that points at itself in a loop
 
-Planes = list[npt.NDArray[Any]]  # of one frame: one (n, channels), or one (n, 1) for each channel
 Kind = tuple[int, int, str]  # of a frame: sample rate in Hz, channels, FFmpeg's sample format
 
 
@@ -99,13 +98,15 @@ class Decoder:
             after the last packet when there was not one sample, or when the system stops reading
         """
         grid = _Grid((0, 0, ""))
-        for planes, kind in self._frames():
+        for frame, n_used in self._frames():
+            kind = (frame.sample_rate, frame.layout.nb_channels, frame.format.name)
             if kind != grid.kind:
                 yield from self._finish(grid, grid.rest())
                 if not self._accept(kind, grid.kind):
                     return
                 grid = _Grid(kind)
-            yield from self._finish(grid, grid.push(planes))
+            if grid.push(frame, n_used):
+                yield from self._finish(grid, grid.full())
         yield from self._finish(grid, grid.rest())
         if not self._n_samples:
             raise self._nothing_decoded()
@@ -129,10 +130,11 @@ class Decoder:
 
     def _finish(self, grid: _Grid, blocks: list[F32]) -> Iterator[tuple[F32, int]]:
         for block in blocks:
-            if grid.kind[2][0] in "fd":  # only floats can hold values that are not numbers
+            rate, _, sample_format = grid.kind
+            if sample_format[0] in "fd":  # only floats and doubles can hold values that are not numbers
                 self._n_bad_values += _silence_bad_values(block)
-            self._n_samples[grid.rate] += len(block)
-            yield block, grid.rate
+            self._n_samples[rate] += len(block)
+            yield block, rate
 
     def _accept(self, kind: Kind, old: Kind) -> bool:
         """Whether sound of this kind can go on; nothing plausible from the start is an error."""
@@ -147,19 +149,18 @@ class Decoder:
             return False
         return True
 
-    def _frames(self) -> Iterator[tuple[Planes, Kind]]:
-        """Yield every frame that holds samples; cut the last one where the file says that its sound ends."""
-        last: tuple[Planes, Kind] | None = None
-        n_seen = n_packet = 0
+    def _frames(self) -> Iterator[tuple[Any, int]]:
+        """Yield every frame that holds samples, and how many of them to use: all, but for the last frame."""
+        last = last_packet = None
+        n_seen = 0
         for frame, packet in self._decoded():
             if last:
-                yield last
-                n_seen += len(last[0][0])
-            last = _planes(frame), _kind(frame)
-            n_packet = packet.duration or 0 if packet else 0
+                yield last, last.samples
+                n_seen += last.samples
+            last, last_packet = frame, packet
         if last:
-            n_rest = self._n_rest(n_seen, n_packet)
-            yield ([plane[:n_rest] for plane in last[0]] if n_rest > 0 else last[0]), last[1]
+            n_rest = self._n_rest(n_seen, last_packet.duration or 0 if last_packet else 0)
+            yield last, min(n_rest, last.samples) if n_rest > 0 else last.samples
 
     def _n_rest(self, n_seen: int, n_packet: int) -> int:
         """How many samples of the last frame belong to the sound, where that is stated exactly; else 0."""
@@ -167,21 +168,17 @@ class Decoder:
             return 0
         if self._is_untrimmed:
             return int(self._stream.duration) - n_seen
-        return (
-            n_packet if self.info.container.startswith("mov") else 0
-        )  # MP4 states the length of each packet
+        return n_packet if self.info.container.startswith("mov") else 0  # MP4 states it for each packet
 
     def _decoded(self) -> Iterator[tuple[Any, Any]]:
         """Yield decoded frames, each with the packet that brought it forth."""
-        pack = _Interleaver()
         n_barren = 0
         for packet in self._packets():
             n_barren += 1
             for frame in self._decode(packet):
                 if frame.samples and not (self._is_vorbis and self._n_packets == 1):
                     n_barren = 0
-                    many = frame.format.is_planar and frame.layout.nb_channels > _MAX_PLANES
-                    yield pack(frame) if many else frame, packet
+                    yield frame, packet
             if n_barren > _MAX_BARREN:
                 self._stopped = f"{n_barren} packets in a row hold nothing that decodes"
                 return
@@ -219,81 +216,62 @@ class Decoder:
         return SoundError(self.path, "empty", f"{kind}, but it holds no samples")
 
 
-class _Interleaver:
-    """Planar frames of many channels to packed ones, where PyAV cannot give the planes."""
-
-    def __init__(self) -> None:
-        self._kind: Kind | None = None
-        self._resampler: Any = None
-
-    def __call__(self, frame: Any) -> Any:
-        if _kind(frame) != self._kind:
-            self._kind = _kind(frame)
-            self._resampler = av.AudioResampler(format=frame.format.name.removesuffix("p"))
-        return self._resampler.resample(frame)[0]
-
-
 class _Grid:
     """Frames of any size in, blocks of one size out, as float32."""
 
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
-        self.rate, self._channels, _ = kind
-        self._size = max(1, min(self.rate // 2, _MAX_BLOCK // max(self._channels, 1)))
-        self._frames: list[Planes] = []
-        self._n = 0  # samples per channel in the frames
+        rate, channels, _ = kind
+        self._size = max(1, min(rate // 2, _MAX_BLOCK // max(channels, 1)))
+        self._fifo = av.AudioFifo()
+        self._n = 0  # samples per channel in store
 
-    def push(self, planes: Planes) -> list[F32]:
-        """Take in a frame; give the blocks ``(n, channels)`` that are full now."""
-        self._frames.append(planes)
-        self._n += len(planes[0])
-        return self._cut(self._size) if self._n >= self._size else []
+    def push(self, frame: Any, n_used: int) -> bool:
+        """Take in a frame, of the last one only the first samples; say whether a block is full now."""
+        frame.pts = None  # the store would insist on a clock without gaps
+        self._fifo.write(frame)
+        self._n += n_used
+        return self._n >= self._size
+
+    def full(self) -> list[F32]:
+        """Give the blocks ``(n, channels)`` that are full."""
+        return [self._take(self._size) for _ in range(self._n // self._size)]
 
     def rest(self) -> list[F32]:
         """Give the block that is not full yet, if it holds anything."""
-        return self._cut(self._n) if self._n else []
+        return [self._take(self._n)] if self._n else []
 
-    def _cut(self, size: int) -> list[F32]:
-        joined = [np.concatenate(plane) for plane in zip(*self._frames, strict=True)]
-        ends = range(size, self._n + 1, size)
-        blocks = [_to_float([plane[end - size : end] for plane in joined], self._channels) for end in ends]
-        self._n -= ends[-1]
-        self._frames = [[plane[ends[-1] :] for plane in joined]] if self._n else []
-        return blocks
+    def _take(self, n: int) -> F32:
+        self._n -= n
+        return _to_float(self._fifo.read(n))
 
 
-def _kind(frame: Any) -> Kind:
-    return frame.sample_rate, frame.layout.nb_channels, frame.format.name
-
-
-def _planes(frame: Any) -> Planes:
-    """Give a frame's samples as FFmpeg laid them out, without a copy."""
-    kind, n = frame.format.name, frame.samples
-    dtype = _DTYPES[kind.removesuffix("p")]
-    channels = frame.layout.nb_channels
+def _to_float(frame: Any) -> F32:
+    """Give a frame's samples ``(n, channels)``, full scale to 1.0, each channel in one piece."""
+    channels, n = frame.layout.nb_channels, frame.samples
+    if frame.format.is_planar and channels > _MAX_PLANES:
+        frame = av.AudioResampler(format=frame.format.name.removesuffix("p")).resample(frame)[0]
+    dtype = _DTYPES[frame.format.name.removesuffix("p")]
+    out: F32 = np.empty((channels, n), np.float32)
     if frame.format.is_planar:
-        return [np.frombuffer(plane, dtype, n)[:, None] for plane in frame.planes[:channels]]
-    return [np.frombuffer(frame.planes[0], dtype, n * channels).reshape(n, channels)]
-
-
-def _to_float(planes: Planes, channels: int) -> F32:
-    """Full scale to 1.0; the columns of the result ``(n, channels)`` are contiguous."""
-    out: F32 = np.empty((channels, len(planes[0])), np.float32)
-    row = 0
-    for plane in planes:
-        rows = out[row : row + plane.shape[1]]
-        row += plane.shape[1]
-        match plane.dtype.kind:
-            case "i":
-                scale = np.float32(2.0 ** (1 - 8 * plane.itemsize))
-                np.multiply(plane.T, scale, out=rows, casting="same_kind")
-            case "u":  # 8 bits around 128
-                np.subtract(plane.T, np.float32(128), out=rows)
-                rows *= np.float32(2.0**-7)
-            case _:
-                with np.errstate(over="ignore", invalid="ignore"):  # broken numbers are dealt with later
-                    np.copyto(rows, plane.T, casting="same_kind")
+        for plane, row in zip(frame.planes, out, strict=False):
+            _scale(np.frombuffer(plane, dtype, n), row)
+    else:
+        _scale(np.frombuffer(frame.planes[0], dtype, n * channels).reshape(n, channels).T, out)
     return out.T
+
+
+def _scale(samples: npt.NDArray[Any], out: F32) -> None:
+    match samples.dtype.kind:
+        case "i":
+            full_scale = 2.0 ** (8 * samples.itemsize - 1)
+            np.multiply(samples, np.float32(1 / full_scale), out=out, casting="same_kind")
+        case "u":  # 8 bits around 128
+            np.subtract(samples, np.float32(128), out=out)
+            out *= np.float32(1 / 128)
+        case _:
+            with np.errstate(over="ignore", invalid="ignore"):  # broken numbers are dealt with later
+                np.copyto(out, samples, casting="same_kind")
 
 
 def _silence_bad_values(block: F32) -> int:

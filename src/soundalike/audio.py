@@ -202,13 +202,14 @@ def downmix(block: F32) -> F32:
     channels = block.shape[1]
     if channels == 1 or not len(block):
         return block[:, 0]
-    mean = block.sum(axis=1, dtype=np.float64) * (1 / channels)
-    energies = [np.einsum("n,n->", channel, channel) for channel in block.T]
+    mean: F32 = (block.sum(axis=1, dtype=np.float64) / channels).astype(np.float32)
+    energies = [_energy(channel) for channel in block.T]
     loudest = int(np.argmax(energies))
-    if np.einsum("n,n->", mean, mean) < _CANCELLED * energies[loudest] / channels**2:
-        return block[:, loudest]
-    mixed: F32 = mean.astype(np.float32)
-    return mixed
+    return block[:, loudest] if _energy(mean) < _CANCELLED * energies[loudest] / channels**2 else mean
+
+
+def _energy(samples: F32) -> float:
+    return float(np.einsum("n,n->", samples, samples))
 
 
 def _flush_denormals(block: F32) -> F32:
