@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,3 +82,16 @@ def in_metric(scores: F64, question: Question, metric: Metric) -> F64:
         distances: F64 = np.sqrt(np.maximum(2.0 - 2.0 * scores, 0.0))
         return distances
     return scores * question.length if metric == "dot" else np.clip(scores, -1.0, 1.0)
+
+
+def query_from(
+    query: str | Path | F32 | Query | None, like: Iterable[str | Path], text: Iterable[str],
+    unlike: Iterable[str | Path], weights: Sequence[float] | None,
+) -> Query:  # fmt: skip
+    """Make one question from all that was given; a path given as ``query`` is the first of ``like``."""
+    first = [query] if isinstance(query, str | Path) else []
+    likes, unlikes = ([Path(path).expanduser() for path in paths] for paths in ((*first, *like), unlike))
+    rest = Query.of(likes, text, unlikes, weights)
+    if query is None or isinstance(query, str | Path):
+        return rest
+    return Query((*(query.parts if isinstance(query, Query) else (Part(query),)), *rest.parts))

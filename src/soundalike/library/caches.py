@@ -13,9 +13,9 @@ from dataclasses import replace
 import numpy as np
 
 from soundalike.errors import LibraryError
+from soundalike.library import ranking
 from soundalike.library.index import Index
 from soundalike.library.matrix import KINDS, Kind, MatrixFiles, State, read_rows, rows_of_sound
-from soundalike.library.ranking import EXACT_ROWS
 from soundalike.library.store import Store
 from soundalike.library.values import Space
 
@@ -31,25 +31,30 @@ def no_report(kind: str, n_indexed: int, n_rows: int) -> None:
 
 
 def update(
-    store: Store, space: Space, on_build: OnBuild = no_report, *, index_from: int = EXACT_ROWS
+    store: Store, space: Space, on_build: OnBuild = no_report, *, index_from: int | None = None
 ) -> None:
-    """Bring all caches of a space in step with the database; only the writer may."""
+    """Bring all caches of a space in step with the database; only the writer may.
+
+    Parameters
+    ----------
+    index_from : rows above which there is an index; `ranking.EXACT_ROWS` by default
+    """
+    index_from = ranking.EXACT_ROWS if index_from is None else index_from
     for kind in KINDS:
         files = MatrixFiles(store, space, kind)
         state = append(store, space, kind)
-        if state.n_rows > index_from and state.n_rows - state.n_indexed >= min(
-            GROW_ROWS, state.n_rows - index_from
-        ):
+        least = GROW_ROWS if state.n_indexed and index_from else 1
+        if state.n_rows > index_from and state.n_rows - state.n_indexed >= least:
             grow_index(files, state, on_build)
 
 
-def append(store: Store, space: Space, kind: Kind, *, at_least: int = APPEND_ROWS) -> State:
+def append(store: Store, space: Space, kind: Kind, *, at_least: int | None = None) -> State:
     """Bring the flat files of one kind in step, if there is enough to do; the state they are in."""
     files = MatrixFiles(store, space, kind)
     state = files.state()
     if not spot_check(store, space, kind, files, state) or dead_share(store, files, state) > DEAD_SHARE:
         return new_generation(store, space, kind, files, state)
-    if n_newer(store, state.last_id) >= at_least:
+    if n_newer(store, state.last_id) >= (APPEND_ROWS if at_least is None else at_least):
         return files.append(state, read_rows(store, space, kind, state.last_id))
     return state
 

@@ -14,14 +14,14 @@ import numpy as np
 from soundalike.errors import LibraryError
 from soundalike.folders import find_sounds
 from soundalike.library import caches, ingest, models
+from soundalike.library.asking import query_from
 from soundalike.library.database import is_made, writer_lock
 from soundalike.library.filters import allowed_ids
 from soundalike.library.finder import Finder, Options, current_space
 from soundalike.library.matrix import KINDS, Ids, MatrixFiles
-from soundalike.library.ranking import EXACT_ROWS
 from soundalike.library.rebuild import n_rebuilt, rebuild_into
 from soundalike.library.store import Store, path_bytes
-from soundalike.library.values import Answer, Embedder, Filters, Metric, Part, Progress, Query, Sound, Status
+from soundalike.library.values import Answer, Embedder, Filters, Metric, Progress, Query, Sound, Status
 from soundalike.library.writer import Writer
 from soundalike.types import F32, F64, Failure
 
@@ -142,15 +142,20 @@ class Library:
 
     def sounds(self, filters: Filters | None = None) -> Iterator[Sound]:
         """All sounds, or those that pass the filters, in the order they came."""
-        ids = allowed_ids(self._store, filters or Filters()).tolist()
+        ids = self.ids(filters).tolist()
         for start in range(0, len(ids), 500):
             part = self._store.sounds(ids[start : start + 500])
             yield from (part[sound_id] for sound_id in ids[start : start + 500] if sound_id in part)
 
-    def vectors(self) -> tuple[Ids, F32]:
-        """Ids ``(n,)`` and vectors ``(n, dim)`` of all sounds, in the order they came."""
+    def ids(self, filters: Filters | None = None) -> Ids:
+        """Ids ``(n,)`` of all sounds, or of those that pass the filters, in the order they came."""
+        return allowed_ids(self._store, filters or Filters())
+
+    def vectors(self, ids: Ids | None = None) -> tuple[Ids, F32]:
+        """Ids ``(n,)`` and vectors ``(n, dim)`` of all sounds, or of these, in the order they came."""
         view = self._finder.view(current_space(self._store), "sounds")
-        rows = np.arange(len(view.ids)) if view.alive is None else np.flatnonzero(view.alive)
+        rows = np.arange(len(view.ids)) if ids is None else view.rows_of(np.sort(ids))
+        rows = rows if view.alive is None else rows[view.alive[rows]]
         return view.ids[rows], np.asarray(view.take(rows), np.float32)
 
     def segments(self, sound_id: int) -> tuple[F32, F64]:
@@ -286,7 +291,7 @@ class Library:
                 caches.append(self._store, current_space(self._store), kind, at_least=1)
             self._update_caches(index_from=0)
 
-    def _update_caches(self, index_from: int = EXACT_ROWS) -> None:
+    def _update_caches(self, index_from: int | None = None) -> None:
         try:
             caches.update(self._store, current_space(self._store), index_from=index_from)
         except OSError as error:
@@ -326,24 +331,12 @@ class Library:
         ValueError
             if there is no question, or its parts cancel each other
         """
-        whole = _query(query, like, [text] if isinstance(text, str) else text, unlike, weights)
+        whole = query_from(query, like, [text] if isinstance(text, str) else text, unlike, weights)
         options = Options(
             n=n, metric=metric, filters=filters or Filters(), segments=segments, exact=exact, effort=effort,
             with_query=with_query,
         )  # fmt: skip
         return self._finder.search(whole, options, lambda: self.model)
-
-
-def _query(
-    query: str | Path | F32 | Query | None, like: Iterable[str | Path], text: Iterable[str],
-    unlike: Iterable[str | Path], weights: Sequence[float] | None,
-) -> Query:  # fmt: skip
-    first = [query] if isinstance(query, str | Path) else []
-    likes, unlikes = ([Path(path).expanduser() for path in paths] for paths in ((*first, *like), unlike))
-    rest = Query.of(likes, text, unlikes, weights)
-    if query is None or first:
-        return rest
-    return Query((*(query.parts if isinstance(query, Query) else (Part(query),)), *rest.parts))
 
 
 def _folder(path: str | Path | None) -> Path:

@@ -105,7 +105,7 @@ class MatrixFiles:
             for vectors, owners in parts:
                 rows.write(np.ascontiguousarray(vectors, self.dtype).tobytes())
                 ids.write(np.ascontiguousarray(owners, "<i8").tobytes())
-                n_rows, last_id = n_rows + len(owners), int(owners[-1])
+                n_rows, last_id = n_rows + len(owners), int(owners[-1]) if len(owners) else last_id
             for file in (rows, ids):
                 file.flush()
                 os.fsync(file.fileno())
