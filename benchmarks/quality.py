@@ -1,15 +1,15 @@
-"""How good are a model's vectors? Zero-shot, retrieval, few-shot probe, properties, on any folder with a folder per class.
+"""How good are a model's vectors? Zero-shot, retrieval, few-shot probe and properties, on any folder per class.
 
     python benchmarks/quality.py FOLDER [--model pocket] [--prompt "{}"] [--json OUT.json]
     python benchmarks/quality.py --properties
 
-FOLDER holds one folder per class; a number in front of its name ("001 - Dog bark") is not part of the class. Nothing here
-is used to train or to tune the bundled model's weights.
+FOLDER holds one folder per class; a number in front of its name ("001 - Dog bark") is not part of the class. Nothing
+here is used to train or to tune the bundled model's weights.
 
-Definitions. Zero-shot: the class whose name's vector is nearest. Retrieval: each sound asks for the others; mAP is the mean
-of average precision over all queries, P@1 the share whose nearest neighbour is of the same class. Probe: logistic
-regression on 6 sounds a class, accuracy on the rest, mean of 10 seeded draws. Text retrieval: mAP of the sounds of a
-class asked for by its name.
+Definitions. Zero-shot: the class whose name's vector is nearest. Retrieval: each sound asks for the others; mAP is
+the mean of average precision over all queries, P@1 the share whose nearest neighbour is of the same class. Probe:
+logistic regression on 6 sounds a class, accuracy on the rest, mean of 10 seeded draws. Text retrieval: mAP of the
+sounds of a class asked for by its name.
 """
 
 from __future__ import annotations
@@ -44,7 +44,11 @@ def embed_folder(model: Model, folder: Path) -> tuple[F32, Labels, list[str]]:
         vectors.append((str(result.path), result.vector))
         labels.append((str(result.path), names.index(paths[result.path])))
     plain = [re.sub(r"^\d+\s*-\s*", "", name).replace("_", " ").lower() for name in names]
-    return np.stack([v for _, v in sorted(vectors, key=lambda x: x[0])]), np.array([c for _, c in sorted(labels)]), plain
+    return (
+        np.stack([v for _, v in sorted(vectors, key=lambda x: x[0])]),
+        np.array([c for _, c in sorted(labels)]),
+        plain,
+    )
 
 
 def zero_shot(vectors: F32, labels: Labels, texts: F32) -> dict[str, float]:

@@ -13,8 +13,8 @@ PACKAGE = Path(__file__).parents[1] / "src" / "soundalike"
 ROOMS = [  # a module imports only from lines above its own, and from its own line
     ["errors"],
     ["types"],
-    ["_container", "_decode", "audio", "level", "tags"],
-    ["segments", "frontend", "runtime"],
+    ["_container", "_decode", "audio", "level", "loudness", "tags"],
+    ["segments", "frontend", "features", "aspects", "runtime"],
     ["models"],
     ["encoder"],
     ["embed", "export", "folders", "nearest"],
@@ -56,7 +56,9 @@ def imports_of(path: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if path.parent != PACKAGE or path.stem != "__init__"], ids=name_of)
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if path.parent != PACKAGE or path.stem != "__init__"], ids=name_of
+)
 def test_rooms_import_only_from_above(path: Path) -> None:
     name = name_of(path)
     assert room_of(name) >= 0, f"{name} has no place in ROOMS"

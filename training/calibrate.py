@@ -2,10 +2,10 @@
 
     python training/calibrate.py CLIPS HEARD SPACE.npz
 
-Pairs are drawn from the corpus clips whose words name one class (never from a judging set): half of them match (two sounds of
-a class; a class's name and a sound of it), half do not. Probability = 1 / (1 + exp(-(slope * score + offset))), fitted on
-one half of the packages, measured on the other: expected calibration error over ten equal bins of probability.
-Words come from file and folder names, about one in ten is wrong, and so a probability near 1 is rare.
+Pairs are drawn from the corpus clips whose words name one class (never from a judging set): half of them match (two
+sounds of a class; a class's name and a sound of it), half do not. Probability = 1 / (1 + exp(-(slope * score +
+offset))), fitted on one half of the packages, measured on the other: expected calibration error over ten equal bins
+of probability. Words come from file and folder names, about one in ten is wrong, and so a probability near 1 is rare.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
-from space import unit_rows
-from teacher import Clips, load_heard
 
 import soundalike
+from space import unit_rows
+from teacher import Clips, load_heard
 
 N_PAIRS = 20_000
 FEWEST, MOST = 8, 60  # clips of a class
 VAGUE = {  # classes of the manifest that are moods or game events, not something that one hears
-    "", "(none)", "machine", "impact/hit", "jingle/game event", "monster/creature", "pain/grunt", "pickup/powerup", "ambience",
-    "robot/sci-fi", "magic/teleport", "music track", "speech", "speech male", "speech female", "other animal", "ui click", "jump",
+    "", "(none)", "machine", "impact/hit", "jingle/game event", "monster/creature", "pain/grunt",
+    "pickup/powerup", "ambience", "robot/sci-fi", "magic/teleport", "music track", "speech", "speech male",
+    "speech female", "other animal", "ui click", "jump",
 }  # fmt: skip
 
 
@@ -44,7 +45,9 @@ def labelled(clips: Clips, ids: np.ndarray) -> tuple[np.ndarray, list[str], np.n
     return np.array(rows), names, np.array(halves)
 
 
-def draw(labels: np.ndarray, rng: np.random.Generator, others: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def draw(
+    labels: np.ndarray, rng: np.random.Generator, others: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pairs (first, second, whether they match), balanced; with ``others`` the second is a class number."""
     first, second, match = [], [], []
     while len(match) < N_PAIRS:
@@ -66,7 +69,9 @@ def draw(labels: np.ndarray, rng: np.random.Generator, others: np.ndarray | None
 def calibration_error(probability: np.ndarray, match: np.ndarray) -> float:
     """Expected calibration error, ten bins."""
     bins = np.minimum((probability * 10).astype(int), 9)
-    gaps = [abs(probability[bins == b].mean() - match[bins == b].mean()) * (bins == b).mean() for b in set(bins.tolist())]
+    gaps = [
+        abs(probability[bins == b].mean() - match[bins == b].mean()) * (bins == b).mean() for b in set(bins.tolist())
+    ]
     return float(sum(gaps))
 
 
@@ -99,10 +104,9 @@ def main() -> None:
             found[half] = ((z[a] * (texts[b] if kind == "text" else z[b])).sum(1), match)
         slope, offset = fit(*found[0])
         probability = 1 / (1 + np.exp(-(slope * found[1][0] + offset)))
-        print(
-            f"{kind}: slope {slope:.3f}, offset {offset:.3f}; other packages: calibration error "
-            f"{calibration_error(probability, found[1][1]):.4f}, accuracy at 0.5 {((probability > 0.5) == found[1][1]).mean():.3f}"
-        )
+        error, right = calibration_error(probability, found[1][1]), ((probability > 0.5) == found[1][1]).mean()
+        print(f"{kind}: slope {slope:.3f}, offset {offset:.3f}")
+        print(f"   on other packages: calibration error {error:.4f}, accuracy at 0.5 {right:.3f}")
         if kind == "text":
             nothing(sounds[halves == 1], labels[halves == 1], texts, slope, offset)
 
@@ -116,8 +120,9 @@ def nothing(sounds: np.ndarray, labels: np.ndarray, texts: np.ndarray, slope: fl
     for limit in (0.2, 0.25, 0.3, 0.35, 0.4, 0.45):
         probability = 1 / (1 + np.exp(-(slope * limit + offset)))
         print(
-            f"   best score below {limit:.2f} (p {probability:.2f}): says nothing matches for {(without < limit).mean():.2f} of the "
-            f"queries whose class is not there, and falsely for {(best < limit).mean():.2f} of those whose class is"
+            f"   best score below {limit:.2f} (p {probability:.2f}): nothing matches, it says, for "
+            f"{(without < limit).mean():.2f} of the queries whose class is not there, "
+            f"and falsely for {(best < limit).mean():.2f} of those whose class is"
         )
 
 

@@ -18,9 +18,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
 import torch
 from networks import AudioTower, TextTower, load_teacher
-from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 17
 TOLERANCE = 1e-5

@@ -1,17 +1,18 @@
 """The two towers of the pocket model, in torch.
 
-Audio: MobileNetV3-large at width 0.4 (Howard et al., 2019) with channel squeeze-and-excitation, as EfficientAT mn04_as uses
-it (Schmid et al., ICASSP 2023), so that its weights load as they are. Text: a six-layer BERT encoder (Devlin et al., 2019)
-with mean pooling, as all-MiniLM-L6-v2 has it. Each ends in one linear layer into the joint space.
+Audio: MobileNetV3-large at width 0.4 (Howard et al., 2019) with channel squeeze-and-excitation, as EfficientAT
+mn04_as uses it (Schmid et al., ICASSP 2023), so that its weights load as they are. Text: a six-layer BERT encoder
+(Devlin et al., 2019) with mean pooling, as all-MiniLM-L6-v2 has it. Each ends in one linear layer into the joint space.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from torch.nn import functional
+
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 WIDTH = 0.4
 # in, kernel, expanded, out, squeeze-and-excitation, hard swish, stride: table 1 of the MobileNetV3 paper
@@ -153,7 +154,9 @@ class TextLayer(nn.Module):
 class TextTower(nn.Module):
     """Token ids (n, length) to unit vectors (n, dim): a mixture of the directions of AudioSet's classes."""
 
-    def __init__(self, n_tokens: int = 30522, n: int = 384, n_layers: int = 6, n_classes: int = 527, dim: int = 512) -> None:
+    def __init__(
+        self, n_tokens: int = 30522, n: int = 384, n_layers: int = 6, n_classes: int = 527, dim: int = 512
+    ) -> None:
         super().__init__()
         self.tokens, self.positions = nn.Embedding(n_tokens, n), nn.Embedding(512, n)
         self.norm = nn.LayerNorm(n, eps=1e-12)
@@ -185,7 +188,9 @@ def load_minilm(path: Path) -> TextTower:
     state, model = load_file(path), TextTower()
     own = {"tokens.weight": state["embeddings.word_embeddings.weight"]}
     # every token is of type 0: that row belongs to the positions
-    own["positions.weight"] = state["embeddings.position_embeddings.weight"] + state["embeddings.token_type_embeddings.weight"][0]
+    own["positions.weight"] = (
+        state["embeddings.position_embeddings.weight"] + state["embeddings.token_type_embeddings.weight"][0]
+    )
     names = {
         "query": "attention.self.query", "key": "attention.self.key", "value": "attention.self.value",
         "out": "attention.output.dense", "norm1": "attention.output.LayerNorm",

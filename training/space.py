@@ -2,15 +2,15 @@
 
     python training/space.py TEACHER.pt LABELS.csv CLIPS HEARD SPACE.npz
 
-Sounds. Pooled features and hidden layer of the teacher, centred by the corpus mean, each scaled to a share of the variance,
-rotated to their 512 principal directions and mildly whitened. Mild whitening keeps the geometry that makes
+Sounds. Pooled features and hidden layer of the teacher, centred by the corpus mean, each scaled to a share of the
+variance, rotated to their 512 principal directions and mildly whitened. Mild whitening keeps the geometry that makes
 neighbours sound alike and takes a little weight from the few directions that dominate everything.
 
-Classes. Under a Gaussian model the mean of the sounds that a class fires on lies along the covariance of its logit with the
-sound vectors; the direction that tells them from all other sounds is that pattern behind the inverse of the regularised
-covariance (linear discriminant analysis). The teacher's logits over the corpus are enough for that; where file names of the
-corpus say plainly what a clip is (`WORDED`), the mean of those clips has a share in the pattern, for the teacher knows
-recordings of whole scenes better than the one-shots of sample packs.
+Classes. Under a Gaussian model the mean of the sounds that a class fires on lies along the covariance of its logit
+with the sound vectors; the direction that tells them from all other sounds is that pattern behind the inverse of the
+regularised covariance (linear discriminant analysis). The teacher's logits over the corpus are enough for that;
+where file names of the corpus say plainly what a clip is (`WORDED`), the mean of those clips has a share in the
+pattern, for the teacher knows recordings of whole scenes better than the one-shots of sample packs.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+
 from networks import load_teacher
 from teacher import Clips, load_heard
 
@@ -28,12 +29,13 @@ F32 = np.ndarray
 WORDED = {  # class of the manifest: AudioSet's name for it
     "accordion/harmonica": "Accordion", "aircraft": "Fixed-wing aircraft, airplane", "alarm": "Alarm",
     "applause/cheer": "Applause", "bass": "Bass guitar", "bell/chime/gong": "Bell", "bird": "Bird",
-    "boat/ship": "Boat, Water vehicle", "bow/projectile": "Arrow", "brass": "Brass instrument", "bubbles": "Gurgling",
-    "camera": "Camera", "cat": "Cat", "chicken/rooster": "Chicken, rooster", "choir": "Choir", "clap": "Clapping",
-    "clock tick": "Tick", "coins/cash": "Coin (dropping)", "cow": "Moo", "crowd": "Crowd", "cymbal": "Cymbal",
-    "dog": "Bark", "door/gate/chest": "Door", "drum kick": "Bass drum", "drum snare": "Snare drum", "duck/goose": "Duck",
-    "eat/drink": "Chewing, mastication", "electric piano": "Electric piano", "engine": "Engine", "explosion": "Explosion",
-    "fire": "Fire", "footsteps": "Walk, footsteps", "frog": "Frog", "glass": "Glass", "guitar/plucked": "Guitar",
+    "boat/ship": "Boat, Water vehicle", "bow/projectile": "Arrow", "brass": "Brass instrument",
+    "bubbles": "Gurgling", "camera": "Camera", "cat": "Cat", "chicken/rooster": "Chicken, rooster",
+    "choir": "Choir", "clap": "Clapping", "clock tick": "Tick", "coins/cash": "Coin (dropping)", "cow": "Moo",
+    "crowd": "Crowd", "cymbal": "Cymbal", "dog": "Bark", "door/gate/chest": "Door", "drum kick": "Bass drum",
+    "drum snare": "Snare drum", "duck/goose": "Duck", "eat/drink": "Chewing, mastication",
+    "electric piano": "Electric piano", "engine": "Engine", "explosion": "Explosion", "fire": "Fire",
+    "footsteps": "Walk, footsteps", "frog": "Frog", "glass": "Glass", "guitar/plucked": "Guitar",
     "gunshot/firearm": "Gunshot, gunfire", "hammer/construction": "Hammer", "harp": "Harp",
     "harpsichord/celesta": "Harpsichord", "helicopter": "Helicopter", "hi-hat": "Hi-hat",
     "horn": "Vehicle horn, car horn, honking", "horse/camel": "Horse", "insect": "Insect",
@@ -67,10 +69,12 @@ def fit_sounds(pooled: F32, hidden: F32, config: Config) -> tuple[F32, F32]:
     """Matrix (896, dim) and mean (896,) that take features into the space."""
     features = np.concatenate([pooled, hidden], 1)
     mean = features.mean(0)
-    scale = np.concatenate([
-        np.full(pooled.shape[1], 1 / np.sqrt(pooled.var(0).sum())),
-        np.full(hidden.shape[1], config.hidden_share / np.sqrt(hidden.var(0).sum())),
-    ])
+    scale = np.concatenate(
+        [
+            np.full(pooled.shape[1], 1 / np.sqrt(pooled.var(0).sum())),
+            np.full(hidden.shape[1], config.hidden_share / np.sqrt(hidden.var(0).sum())),
+        ]
+    )
     centred = (features - mean) * scale
     variance, axes = np.linalg.eigh(centred.T @ centred / len(centred))
     variance, axes = np.maximum(variance[::-1][: config.dim], 0), axes[:, ::-1][:, : config.dim]
@@ -88,7 +92,9 @@ def fit_classes(vectors: F32, logits: F32, worded: dict[int, np.ndarray], config
     patterns = unit_rows(z.T @ (vectors - mean) / len(vectors))
     for number, rows in worded.items():
         share = config.worded_share * rows.size / (rows.size + config.worded_shrink)
-        patterns[number] = (1 - share) * patterns[number] + share * unit_rows(vectors[rows].mean(0, keepdims=True) - mean)[0]
+        patterns[number] = (1 - share) * patterns[number] + share * unit_rows(
+            vectors[rows].mean(0, keepdims=True) - mean
+        )[0]
     patterns = unit_rows(patterns)
     covariance = vectors.T @ vectors / len(vectors)
     ridge = config.ridge * np.trace(covariance) / len(covariance) * np.eye(len(covariance))

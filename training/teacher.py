@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 import torch
 from networks import Backbone, load_teacher
-
 from soundalike.frontend import log_mel
 from soundalike.level import normalize_level
 from soundalike.models.cards import POCKET
@@ -76,7 +76,7 @@ def parts(clips: Clips, model: Backbone, skip: set[str]) -> Iterator[dict[str, n
 
 
 def load_heard(clips: Clips, out: Path) -> dict[str, np.ndarray]:
-    """What was heard in the clips that the index has now: ids (n,), pooled (n, 384), hidden (n, 512), logits (n, 527)."""
+    """Return what was heard in the clips of the index: ids (n,), pooled (n, 384), hidden (n, 512), logits (n, 527)."""
     files = [np.load(part) for part in sorted(out.glob("part-*.npz"))]
     ids = np.concatenate([f["ids"][f["kept"]] for f in files])
     wanted = np.isin(ids, [row["id"] for row in clips.rows])

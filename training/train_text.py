@@ -2,11 +2,11 @@
 
     python training/train_text.py --minilm FOLDER --labels LABELS.csv --space SPACE.npz --out CHECKPOINT.pt
 
-Each phrase of words/ has a mixture of AudioSet classes. The tower learns to say the mixture (cross-entropy); its vector is
-then the same mixture of the classes' directions (space.py), so that words land where such sounds lie. It starts
-from all-MiniLM-L6-v2. First the projection learns alone, on stored sentence vectors, which takes a minute; then the
-layers learn with it. Token embeddings stay as they are, so that words which no phrase has keep their neighbours.
-Checkpoints after each epoch; a second start goes on.
+Each phrase of words/ has a mixture of AudioSet classes. The tower learns to say the mixture (cross-entropy); its
+vector is then the same mixture of the classes' directions (space.py), so that words land where such sounds lie. It
+starts from all-MiniLM-L6-v2. First the projection learns alone, on stored sentence vectors, which takes a minute;
+then the layers learn with it. Token embeddings stay as they are, so that words which no phrase has keep their
+neighbours. Checkpoints after each epoch; a second start goes on.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from tokenizers import Tokenizer
+
 import torch
 from networks import TextTower, load_minilm
-from tokenizers import Tokenizer
 from torch import Tensor
 from words import mixture_matrix, read_phrases
 
@@ -59,7 +60,9 @@ class Words:
 def tokenize(tokenizer: Tokenizer, lines: list[str]) -> tuple[Tensor, Tensor]:
     """Ids and mask, padded to the longest."""
     encoded = tokenizer.encode_batch(lines)
-    return torch.tensor([e.ids for e in encoded]), torch.tensor([e.attention_mask for e in encoded], dtype=torch.float32)
+    return torch.tensor([e.ids for e in encoded]), torch.tensor(
+        [e.attention_mask for e in encoded], dtype=torch.float32
+    )
 
 
 @torch.no_grad()
@@ -93,7 +96,10 @@ def measure(tower: TextTower, vectors: Tensor, mixtures: Tensor) -> str:
 def train_head(tower: TextTower, tokenizer: Tokenizer, words: Words, config: Config) -> None:
     """The projection alone."""
     tower.eval()
-    said = [sentences(tower, tokenizer, [p.format(line) for line in words.lines]) for p in PROMPTS[2 : 2 + config.head_prompts]]
+    said = [
+        sentences(tower, tokenizer, [p.format(line) for line in words.lines])
+        for p in PROMPTS[2 : 2 + config.head_prompts]
+    ]
     steps = len(words.kept) // config.batch * config.head_epochs
     optimizer = torch.optim.AdamW(tower.project.parameters(), config.head_rate, weight_decay=config.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.head_rate, total_steps=steps)

@@ -1,8 +1,8 @@
 """How people describe sounds: phrases, and which AudioSet classes each one means.
 
 The files in words/ were written by hand for this project. A line is a phrase, alone (it means the class of the heading
-above it) or with a mixture: ``heavy rain on metal => Rain on surface 0.5 | Rain 0.4 | Raindrop 0.1``. Headings that begin
-with '@' are topics; there every phrase has a mixture.
+above it) or with a mixture: ``heavy rain on metal => Rain on surface 0.5 | Rain 0.4 | Raindrop 0.1``. Headings that
+begin with '@' are topics; there every phrase has a mixture.
 """
 
 from __future__ import annotations

@@ -26,7 +26,13 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     starts = np.cumsum([0, *(sound.size for sound in sounds)])
     with (folder / "index.jsonl").open("w") as index:
         for i, sound in enumerate(sounds):
-            row = {"id": f"c{i}", "package": f"p{i % 4}", "class": "dog", "group": "effects", "shard": "shard-00000.npy"}
+            row = {
+                "id": f"c{i}",
+                "package": f"p{i % 4}",
+                "class": "dog",
+                "group": "effects",
+                "shard": "shard-00000.npy",
+            }
             index.write(json.dumps(row | {"start": int(starts[i]), "n_samples": sound.size}) + "\n")
     return folder
 
@@ -56,6 +62,7 @@ def test_teacher_and_space(clips: Path) -> None:
 
 def test_audio_tower_exports_bit_close(tmp_path: Path) -> None:
     import onnx
+
     from export import check, to_onnx
     from networks import AudioTower, Backbone
 
@@ -71,9 +78,10 @@ def test_audio_tower_exports_bit_close(tmp_path: Path) -> None:
 
 def test_text_tower_learns_and_exports(tmp_path: Path) -> None:
     import onnx
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
     from export import check, pack, to_onnx
     from networks import TextTower
-    from tokenizers import Tokenizer, models, pre_tokenizers
     from train_text import Config, Words, measure, sentences, train_epoch, train_head
 
     torch.manual_seed(0)
