@@ -179,7 +179,7 @@ def main() -> None:
             "ten times the files": ten / two / 10,
         }
         print(
-            f"mp3, {args.files} files: one worker {seconds / one:.0f}x, two {seconds / two:.0f}x, ratio {one / two:.3f};",
+            f"mp3 x {args.files}: one worker {seconds / one:.0f}x, two {seconds / two:.0f}x: {one / two:.3f};",
             end=" ",
         )
         print(f"ten times the files take {ten / two:.2f} times as long")
