@@ -22,6 +22,7 @@ COMMANDS = {  # verb: the module that has it, imported when it is used
     "demo": "demo",
     "embed": "embed",
     "failures": "library",
+    "features": "features",
     "info": "info",
     "models": "models",
     "rebuild": "library",
