@@ -51,5 +51,5 @@ $(TORCH)/ready: pyproject.toml
 	$(PYTHON) -m venv $(TORCH)
 	$(TORCH)/bin/python -m pip install --quiet --upgrade pip
 	$(TORCH)/bin/python -m pip install --quiet torch==2.13.0
-	$(TORCH)/bin/python -m pip install --quiet --editable . --group test --group train
+	$(TORCH)/bin/python -m pip install --quiet --editable . --group test --group train --group reference
 	touch $@
