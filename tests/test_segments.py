@@ -96,6 +96,17 @@ def test_a_quieter_or_louder_copy_is_cut_the_same(samples: F32, gain: float) -> 
     assert [place(segment) for segment in copy] == [place(segment) for segment in cut(samples)]
 
 
+def test_a_quiet_copy_keeps_a_fade_in_that_lies_below_silence() -> None:
+    fade = rough(90, 0.5, 7) * np.geomspace(1e-4, 1, 90, dtype=np.float32)
+    want = cut(fade)
+    assert place(want[0]).start > 0
+    for before in (0, 30, 1000):
+        copy = cut(np.pad(fade * np.float32(0.001), (before, 0)))
+        assert [place(segment).start - before for segment in copy] == [
+            place(segment).start for segment in want
+        ]
+
+
 @given(sounds(), st.integers(0, 400), st.integers(0, 400))
 def test_silence_around_a_short_sound_changes_only_the_times(samples: F32, before: int, after: int) -> None:
     samples = samples[:LENGTH]

@@ -71,19 +71,25 @@ def sounding(samples: F32) -> slice:
 
 
 def _from_onset(blocks: Iterator[F32], length: int) -> tuple[int, Iterator[F32]]:
-    """Where the sound begins, and its blocks from there on.
+    """Find where the sound begins; give that place, and the blocks from there on.
 
-    Digital silence is dropped as it comes; the onset is then judged within one segment's length.
+    The first sample above silence opens a stretch of one segment's length, whose peak decides what counts as
+    sound, also in the ``length`` samples before: of a quiet copy, the fade-in alone may lie below silence.
     """
-    position, head = 0, np.zeros(0, np.float32)
+    position, head, first = 0, np.zeros(0, np.float32), None
     for block in blocks:
-        if head.size == 0:
-            first = int((np.abs(block) >= SILENCE_PEAK).argmax()) if not is_silent(block) else block.size
-            position, block = position + first, block[first:]
+        if first is None and not is_silent(block):
+            first = head.size + int((np.abs(block) >= SILENCE_PEAK).argmax())
         head = np.concatenate([head, block])
-        if head.size >= length:
+        if first is None:
+            dropped = max(head.size - length, 0)
+            position, head = position + dropped, head[dropped:]
+        elif head.size >= first + length:
             break
-    onset = sounding(head[:length]).start
+    if first is None:
+        return position + head.size, blocks
+    back = max(first - length, 0)
+    onset = back + sounding(head[back : first + length]).start
     return position + onset, chain([head[onset:]], blocks)
 
 
