@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from soundalike.library import Filters, Library, Progress
 from soundalike.library import library as library_module
 from soundalike.library.database import DATABASE, writer_lock
 from soundalike.library.ingest import Ingest
+from soundalike.selftest import EXAMPLES
 from soundalike.tags import read_tags
 from tiny_model import TinyModel
 
@@ -71,14 +73,10 @@ def test_add_embeds_new_sounds_once(library: Library, sounds: Path, model: TinyM
     status = library.status()
     assert (status.n_sounds, status.n_segments, status.sound_s, status.n_failed) == (9, 17, 17.0, 1)
     assert status.folders == (sounds,)
-    assert [(failure.path.name, failure.code) for failure in library.failures()] == [
-        ("broken.wav", "not_audio")
-    ]
+    assert [(failure.path.name, failure.code) for failure in library.failures()] == [("broken.wav", "not_audio")]
 
 
-def test_moved_and_copied_files_are_not_embedded_again(
-    library: Library, sounds: Path, model: TinyModel
-) -> None:
+def test_moved_and_copied_files_are_not_embedded_again(library: Library, sounds: Path, model: TinyModel) -> None:
     library.add([sounds])
     before = {sound.path.name: sound.id for sound in library.sounds()}
     (sounds / "s1.wav").rename(sounds / "sub" / "moved.wav")
@@ -94,9 +92,7 @@ def test_moved_and_copied_files_are_not_embedded_again(
     assert counts(library.sync()) == {"n_unchanged": 11}
 
 
-def test_one_moved_file_with_two_new_copies_is_all_there(
-    library: Library, sounds: Path, model: TinyModel
-) -> None:
+def test_one_moved_file_with_two_new_copies_is_all_there(library: Library, sounds: Path, model: TinyModel) -> None:
     library.add([sounds])
     shutil.copy(sounds / "s1.wav", sounds / "a.wav")
     (sounds / "s1.wav").rename(sounds / "b.wav")
@@ -325,9 +321,7 @@ def test_an_open_reader_follows_a_rebuild(library: Library, sounds: Path, model:
             reader.search(text="rain")  # its own model is the old one, and no model is called "other" here
 
 
-def test_vectors_and_segments_are_what_the_model_gave(
-    library: Library, sounds: Path, model: TinyModel
-) -> None:
+def test_vectors_and_segments_are_what_the_model_gave(library: Library, sounds: Path, model: TinyModel) -> None:
     library.add([sounds])
     ids, vectors = library.vectors()
     for sound in library.sounds():
@@ -375,3 +369,27 @@ def write_tagged(path: Path) -> Path:
         for packet in (*stream.encode(frame), *stream.encode(None)):
             container.mux(packet)
     return path
+
+
+def test_the_bundled_model_from_files_to_words(tmp_path: Path, pocket: Model) -> None:
+    with Library.create(tmp_path / "library", pocket) as library:
+        assert library.add([EXAMPLES / "animals", EXAMPLES / "nature"]).n_failed == 0
+        dog = library.search(text="a dog barking", n=1)
+        assert "dog" in dog[0].path.name
+        assert dog.nothing_alike is False
+        assert dog[0].probability is not None
+        assert "rain" in library.search(text="rain", n=1)[0].path.name
+        rain = next(sound.path for sound in library.sounds() if "rain" in sound.path.name)
+        assert "rain" in library.search(rain, n=1)[0].path.name
+
+
+def test_many_threads_search_while_one_adds(library: Library, sounds: Path) -> None:
+    for i in range(100):
+        (sounds / f"more{i}.wav").write_text(f"more {i}")
+    library.add([sounds / "s0.wav"])
+    with ThreadPoolExecutor(4) as pool:
+        adding = pool.submit(library.add, [sounds])
+        searches = [pool.submit(library.search, text=f"more {i}", n=1, segments=i % 2 == 0) for i in range(100)]
+        assert adding.result().n_added == 108
+        assert all(len(search.result()) == 1 for search in searches)
+    assert library.search(text="more 7", n=1)[0].path.name == "more7.wav"

@@ -49,8 +49,8 @@ def read_tags(path: Path | str) -> dict[str, str]:
 
 
 def _keep(found: dict[str, str], name: str, value: str) -> None:
-    name = name.strip().lower()
+    name = " ".join(name.lower().split())
     name = _NAMES.get(name, name)
-    value = " ".join(str(value).replace("\0", "; ").split())[:MAX_LENGTH]
+    value = " ".join(str(value).replace("\0", "; ").split())[:MAX_LENGTH]  # no control characters are left
     if value and name and name not in _NOT_TAGS and len(found) < MAX_TAGS:
         found.setdefault(name, value)

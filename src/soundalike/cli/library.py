@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from soundalike.library import Library, Progress
 
 Command = Callable[..., Any]
-_MODEL = click.option(
-    "--model", default="pocket", show_default=True, envvar="SOUNDALIKE_MODEL", help="Model, by name."
-)
 _DEVICE = click.option(
     "--device",
     default="auto",
@@ -49,12 +46,12 @@ def library_option(command: Command) -> Command:
 @click.option("--force", is_flag=True, help="Embed again what is unchanged.")
 @click.option("--retry", is_flag=True, help="Also try again what failed before.")
 @workers_option
-@_MODEL
+@click.option("--model", help="Model, by name; by default the library's own, or pocket for a new one.")
 @_DEVICE
 @library_option
 @json_option
 def add(
-    paths: tuple[Path, ...], force: bool, retry: bool, workers: int | None, model: str, device: str,
+    paths: tuple[Path, ...], force: bool, retry: bool, workers: int | None, model: str | None, device: str,
     library: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Add the sounds under PATHS to the library; it is made if need be.
@@ -241,7 +238,7 @@ def remove(paths: tuple[Path, ...], library: Path | None, as_json: bool) -> None
 
 
 @click.command()
-@_MODEL
+@click.option("--model", required=True, help="Model, by name.")
 @workers_option
 @_DEVICE
 @library_option

@@ -53,9 +53,7 @@ def question_of(store: Store, space: Space, query: Query, model: Callable[[], Em
     return Question(unit, length, frozenset(id_ for id_ in ids if id_ is not None), words_only)
 
 
-def _vector_of(
-    store: Store, space: Space, part: Part, model: Callable[[], Embedder]
-) -> tuple[F32, int | None]:
+def _vector_of(store: Store, space: Space, part: Part, model: Callable[[], Embedder]) -> tuple[F32, int | None]:
     """Vector of one part, and its id if it is a sound of the library."""
     if isinstance(part.source, np.ndarray):
         if part.source.shape != (space.dim,):

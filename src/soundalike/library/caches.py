@@ -30,9 +30,7 @@ def no_report(kind: str, n_indexed: int, n_rows: int) -> None:
     """Say nothing of how the building goes."""
 
 
-def update(
-    store: Store, space: Space, on_build: OnBuild = no_report, *, index_from: int | None = None
-) -> None:
+def update(store: Store, space: Space, on_build: OnBuild = no_report, *, index_from: int | None = None) -> None:
     """Bring all caches of a space in step with the database; only the writer may.
 
     Parameters

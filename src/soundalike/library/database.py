@@ -64,9 +64,7 @@ def _prepare(db: sqlite3.Connection, folder: Path, create: bool) -> None:
     if version > schema.VERSION:
         raise LibraryError(folder, "a newer soundalike has written this library; update this one")
     if version == 0 and not create:
-        raise LibraryError(
-            folder, "there is no library here, or its making was broken off: run `soundalike add`."
-        )
+        raise LibraryError(folder, "there is no library here, or its making was broken off: run `soundalike add`.")
     if version == 0:
         db.execute("PRAGMA journal_mode=WAL")
     if version < schema.VERSION:

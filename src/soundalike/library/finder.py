@@ -78,9 +78,7 @@ class Finder:
             if caches.n_newer(self._store, last_id) > HEAL_ROWS:
                 self._heal(space)
             rows = Rows(self._store, space, kind)
-            self._rows = {
-                key: old for key, old in self._rows.items() if key[0] == space.id
-            }  # after a rebuild
+            self._rows = {key: old for key, old in self._rows.items() if key[0] == space.id}  # after a rebuild
             self._rows[space.id, kind] = rows
         return rows.refresh()
 
@@ -89,9 +87,7 @@ class Finder:
         for rows in self._rows.values():
             rows.reopen()
 
-    def _matches(
-        self, ranked: Ranked, view: View, question: Question, options: Options, space: Space
-    ) -> list[Match]:
+    def _matches(self, ranked: Ranked, view: View, question: Question, options: Options, space: Space) -> list[Match]:
         sounds = self._store.sounds(ranked.ids.tolist())
         scores = in_metric(ranked.scores, question, options.metric)
         calibration, words = calibration_of(space.model), question.words_only

@@ -171,9 +171,7 @@ def reachable_roots(writer: Writer) -> tuple[list[Path], list[Path]]:
 def sounds_to_sync(writer: Writer, roots: Iterable[Path], away: Iterable[Path]) -> list[Path]:
     """Files below the folders, and single files that were added and are still there."""
     left_out = [path for (path,) in writer.query("SELECT path FROM left_out")]
-    found = {
-        sound.path: None for sound in find_sounds(roots) if not is_below(path_bytes(sound.path), left_out)
-    }
+    found = {sound.path: None for sound in find_sounds(roots) if not is_below(path_bytes(sound.path), left_out)}
     folders = [path_bytes(root) for root in (*roots, *away)]
     for path in _known_paths(writer):
         if not is_below(path, folders) and path_of(path).exists():
@@ -184,9 +182,7 @@ def sounds_to_sync(writer: Writer, roots: Iterable[Path], away: Iterable[Path]) 
 def missing(writer: Writer, away: Iterable[Path]) -> list[bytes]:
     """Known paths where there is no file any more, those in unreachable folders left out."""
     folders = [path_bytes(root) for root in away]
-    return [
-        path for path in _known_paths(writer) if not is_below(path, folders) and not path_of(path).exists()
-    ]
+    return [path for path in _known_paths(writer) if not is_below(path, folders) and not path_of(path).exists()]
 
 
 def drop_paths(writer: Writer, paths: list[bytes]) -> int:

@@ -61,9 +61,7 @@ class Library:
             raise
 
     @classmethod
-    def open(
-        cls, path: str | Path | None = None, model: str | Embedder | None = None, device: str = "auto"
-    ) -> Library:
+    def open(cls, path: str | Path | None = None, model: str | Embedder | None = None, device: str = "auto") -> Library:
         """Open a library.
 
         Parameters
@@ -83,16 +81,19 @@ class Library:
 
     @classmethod
     def create(
-        cls, path: str | Path | None = None, model: str | Embedder = "pocket", device: str = "auto"
+        cls, path: str | Path | None = None, model: str | Embedder | None = None, device: str = "auto"
     ) -> Library:
-        """Open a library; make it first if it is not there. Parameters and errors as for `open`."""
+        """Open a library; make it first if it is not there, for the model "pocket" if none is given.
+
+        Parameters and errors as for `open`.
+        """
         folder = _folder(path)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise LibraryError(folder, f"the folder cannot be made ({error.strerror})") from error
         if not is_made(folder):
-            model = models.load(model, device) if isinstance(model, str) else model
+            model = models.load(model or "pocket", device) if isinstance(model, str | None) else model
             with writer_lock(folder, "create"), closing(Writer(folder)) as writer, writer.transaction():
                 if not writer.query("SELECT 1 FROM spaces"):
                     writer.begin_space(model, current=True)
@@ -105,9 +106,7 @@ class Library:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
     # What is in it
@@ -215,9 +214,7 @@ class Library:
             progress.n_removed = ingest.drop_paths(writer, ingest.missing(writer, away))
             return progress
 
-    def retry(
-        self, *, workers: int | None = None, on_progress: ingest.OnProgress = ingest.no_progress
-    ) -> Progress:
+    def retry(self, *, workers: int | None = None, on_progress: ingest.OnProgress = ingest.no_progress) -> Progress:
         """Try again the sounds that failed. Parameters as for `add`."""
         with self._writing("retry") as writer:
             files = [failure.path for failure in self._store.failures()]

@@ -35,9 +35,7 @@ class IndexRow:
         return {"effort": self.effort, "recall": self.recall, "p50_ms": self.p50_ms, "p95_ms": self.p95_ms}
 
 
-def measure_index(
-    library: Library, *, n_queries: int = 200, n: int = 20, build: bool = False
-) -> list[IndexRow]:
+def measure_index(library: Library, *, n_queries: int = 200, n: int = 20, build: bool = False) -> list[IndexRow]:
     """Compare the index with the exact answer.
 
     Questions are mixes of two sounds of the library, drawn by a fixed seed, so that none is its own nearest.

@@ -39,4 +39,5 @@ def insist(space: Space, model: str | Embedder) -> None:
     else:
         name, pipeline = model.card.name, model.pipeline
     if pipeline != space.pipeline:
-        raise PipelineMismatch("this library", f"{pipeline} (model {name})", str(space))
+        what = f"this library (to move it: soundalike rebuild --model {name})"
+        raise PipelineMismatch(what, f"{pipeline} (model {name})", str(space))

@@ -20,9 +20,7 @@ COMMIT_SOUNDS = 64
 
 def n_rebuilt(store: Store, space: Space) -> int:
     """How many sounds a space has."""
-    return int(
-        store.query("SELECT count(*) FROM vectors WHERE key BETWEEN ? AND ?", schema.keys_of(space.id))[0][0]
-    )
+    return int(store.query("SELECT count(*) FROM vectors WHERE key BETWEEN ? AND ?", schema.keys_of(space.id))[0][0])
 
 
 def rebuild_into(
@@ -31,8 +29,7 @@ def rebuild_into(
     """Fill a space for a model, or go on filling it; then let it answer and delete the old one."""
     space = _space_for(store, writer, model)
     todo = store.query(
-        "SELECT id, path FROM sounds WHERE NOT EXISTS (SELECT 1 FROM vectors WHERE key = ? + sounds.id) "
-        "ORDER BY id",
+        "SELECT id, path FROM sounds WHERE NOT EXISTS (SELECT 1 FROM vectors WHERE key = ? + sounds.id) ORDER BY id",
         [schema.key_of(space.id, 0)],
     )
     progress = Progress(store.totals()[0])

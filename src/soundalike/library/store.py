@@ -23,6 +23,7 @@ _SOUND = (
     "id, path, duration_s, sample_rate, channels, container, codec, bits_per_sample, bit_rate, size, sha256, "
     "n_segments, added_at"
 )
+_TAGS = "(SELECT group_concat(name || char(31) || value, char(30)) FROM tags WHERE sound_id = sounds.id)"
 _SPACE = "SELECT id, model, level, pipeline, dim FROM spaces WHERE current = ? ORDER BY id DESC LIMIT 1"
 
 
@@ -91,18 +92,12 @@ class Store:
         """Sounds by id; those that are gone are left out."""
         found: dict[int, Sound] = {}
         for start in range(0, len(ids), 500):
-            part = [int(id_) for id_ in ids[start : start + 500]]
+            part = ids[start : start + 500]
             marks = ",".join("?" * len(part))
-            tags: dict[int, dict[str, str]] = {}
-            for id_, name, value in self.query(f"SELECT * FROM tags WHERE sound_id IN ({marks})", part):
-                tags.setdefault(id_, {})[name] = value
-            for id_, path, *rest in self.query(f"SELECT {_SOUND} FROM sounds WHERE id IN ({marks})", part):
-                found[id_] = Sound(*(id_, path_of(path), *rest, tags.get(id_, {})))
+            for *row, tags in self.query(f"SELECT {_SOUND}, {_TAGS} FROM sounds WHERE id IN ({marks})", part):
+                pairs = [pair.split("\x1f", 1) for pair in tags.split("\x1e")] if tags else []
+                found[row[0]] = Sound(*(*row, dict(pairs)))
         return found
-
-    def all_ids(self) -> Rows:
-        """Ids of all sounds, in order."""
-        return self.query("SELECT id FROM sounds ORDER BY id")
 
     def id_of(self, path: Path) -> int | None:
         """Id of the sound at a path."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,9 +28,7 @@ class Embedder(Protocol):
     def embed_file(self, path: str | Path) -> Embedding:
         """Embed one sound."""
 
-    def embed_files(
-        self, paths: Iterable[str | Path], workers: int | None = None
-    ) -> Iterator[Embedding | Failure]:
+    def embed_files(self, paths: Iterable[str | Path], workers: int | None = None) -> Iterator[Embedding | Failure]:
         """Embed many sounds, as they are ready."""
 
     def embed_text(self, lines: Sequence[str]) -> F32:
@@ -55,7 +54,7 @@ class Sound:
     """A sound in a library, and what is known of it."""
 
     id: int  # never used twice; a file whose content changes becomes another sound
-    path: Path
+    path_bytes: bytes  # as the file system has it, absolute
     duration_s: float
     sample_rate: int  # Hz, of the file
     channels: int
@@ -68,6 +67,11 @@ class Sound:
     n_segments: int
     added_at: float  # seconds since 1970
     tags: Mapping[str, str]
+
+    @property
+    def path(self) -> Path:
+        """Where the sound is."""
+        return Path(os.fsdecode(self.path_bytes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +131,7 @@ class Filters:
     folders: tuple[Path, ...] = ()  # in one of these, at any depth
     formats: tuple[str, ...] = ()  # one of these containers or codecs: "wav", "mp3", "pcm_s24le"
     channels: tuple[int, ...] = ()  # one of these
-    tags: Mapping[str, str] = field(
-        default_factory=dict
-    )  # each has this value, in any letter case; * for anything
+    tags: Mapping[str, str] = field(default_factory=dict)  # each has this value, in any letter case; * for anything
     added_since: datetime | None = None
 
     def __bool__(self) -> bool:

@@ -19,10 +19,7 @@ from soundalike.library.store import below, path_bytes
 from soundalike.library.values import Embedder, Space
 from soundalike.types import Embedding, Failure
 
-_COPIED = (
-    "sha256, duration_s, sample_rate, channels, container, codec, bits_per_sample, bit_rate, n_segments, "
-    "warnings"
-)
+_COPIED = "sha256, duration_s, sample_rate, channels, container, codec, bits_per_sample, bit_rate, n_segments, warnings"
 _COLUMNS = f"path, size, mtime_ns, {_COPIED}, added_at"
 
 
@@ -172,9 +169,7 @@ class Writer:
         halves = np.ascontiguousarray(result.segments, np.float16)
         times_s = np.ascontiguousarray(result.times_s, np.float64)
         self._db.execute("INSERT OR REPLACE INTO vectors VALUES (?,?)", [key, vector.tobytes()])
-        self._db.execute(
-            "INSERT OR REPLACE INTO segments VALUES (?,?,?)", [key, halves.tobytes(), times_s.tobytes()]
-        )
+        self._db.execute("INSERT OR REPLACE INTO segments VALUES (?,?,?)", [key, halves.tobytes(), times_s.tobytes()])
 
     def copy(self, sound_id: int, path: bytes, stamp: Stamp) -> int:
         """Keep a file whose content is known from another one."""
@@ -187,15 +182,11 @@ class Writer:
             values = [path, stamp.size, stamp.mtime_ns, time.time(), sound_id]
             copied = self._db.execute(sql, values).lastrowid
             assert copied is not None
-            self.query(
-                "INSERT INTO tags SELECT ?, name, value FROM tags WHERE sound_id = ?", [copied, sound_id]
-            )
+            self.query("INSERT INTO tags SELECT ?, name, value FROM tags WHERE sound_id = ?", [copied, sound_id])
             for (space,) in self.query("SELECT id FROM spaces"):
                 keys = [schema.key_of(space, copied), schema.key_of(space, sound_id)]
                 self.query("INSERT INTO vectors SELECT ?, vector FROM vectors WHERE key = ?", keys)
-                self.query(
-                    "INSERT INTO segments SELECT ?, vectors, times_s FROM segments WHERE key = ?", keys
-                )
+                self.query("INSERT INTO segments SELECT ?, vectors, times_s FROM segments WHERE key = ?", keys)
         return copied
 
     def move(self, sound_id: int, path: bytes, stamp: Stamp) -> None:
