@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -88,5 +89,6 @@ def test_three_kills(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_hundred_kills(tmp_path: Path) -> None:
-    assert kill_often(tmp_path, 100, seed=1) > 0
+def test_many_kills(tmp_path: Path) -> None:
+    """Twenty, or as many as KILLS says; a hundred take some minutes."""
+    assert kill_often(tmp_path, int(os.environ.get("KILLS", "20")), seed=1) > 0
