@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from conftest import band_model
 from make_sounds import noise, on_16_bits, tone, write_sound
 from soundalike import audio
-from soundalike.embed import Model, load_model, n_cores, pool_vectors, similarity_in_words
+from soundalike.embed import Model, load_model, pool_vectors
 from soundalike.errors import ModelError, SoundError
 from soundalike.folders import find_sounds
 from soundalike.selftest import EXAMPLES
@@ -330,14 +330,3 @@ def test_another_level_rule_is_another_pipeline(pocket: Model, level: str) -> No
 def test_an_unknown_model_is_a_model_error() -> None:
     with pytest.raises(ModelError, match="no model called 'none'"):
         load_model("none")
-
-
-def test_every_score_has_its_words() -> None:
-    assert n_cores() >= 1
-    for text in (False, True):
-        said = [similarity_in_words(score, text) for score in np.linspace(1.0, -1.0, 201)]
-        ordered = list(dict.fromkeys(said))
-        assert len(ordered) >= 4
-        assert said == sorted(said, key=ordered.index)
-    assert similarity_in_words(1.0, False) == "the same sound"
-    assert similarity_in_words(-1.0, True) == "does not fit"

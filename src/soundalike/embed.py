@@ -190,27 +190,6 @@ def pool_vectors(vectors: F32) -> F32:
     return unit(vectors.mean(axis=0, dtype=np.float64))
 
 
-def similarity_in_words(score: float, text: bool) -> str:
-    """Say what a score of the pocket model means, as measured on labelled everyday sounds (ESC-10).
-
-    Two recordings of one kind of sound score 0.47 in the middle and rarely below 0.2, two of different kinds
-    0.05 and rarely above 0.25; a recording and the word for it 0.30, and another word 0.0 and rarely above
-    0.15.
-    """
-    words = _TEXT_WORDS if text else _SOUND_WORDS
-    return next(word for least, word in words if score >= least)
-
-
-_SOUND_WORDS = (
-    (0.99, "the same sound"),
-    (0.75, "very alike"),
-    (0.45, "alike"),
-    (0.2, "somewhat alike"),
-    (-2.0, "unlike"),
-)
-_TEXT_WORDS = ((0.35, "fits very well"), (0.2, "fits"), (0.1, "fits a little"), (-2.0, "does not fit"))
-
-
 def n_cores() -> int:
     """Cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):

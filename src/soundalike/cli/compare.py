@@ -29,7 +29,7 @@ def compare(a: Path, b: Path | None, text: str | None, model: str, device: str, 
     probability = calibration.probability(score, text=text is not None) if calibration else None
     words = "" if probability is None else _in_words(probability)
     if as_json:
-        other_name = shown(b) if b is not None else text
+        other_name = shown(b if b is not None else text or "")
         print_json({"a": shown(a), "b": other_name, "score": score, "probability": probability, "model": model})
     else:
         click.echo(f"{score:.4f}  {words}")

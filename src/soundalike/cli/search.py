@@ -52,9 +52,7 @@ def _weights(ctx: click.Context, param: click.Parameter, value: str | None) -> l
 
 @click.command()
 @click.argument("query", required=False, type=PATH)
-@click.option(
-    "--text", "-t", multiple=True, help="Words to search by; may be repeated and mixed with sounds."
-)
+@click.option("--text", "-t", multiple=True, help="Words to search by; may be repeated and mixed with sounds.")
 @click.option("--like", multiple=True, type=PATH, help="A further sound that results should be like.")
 @click.option("--unlike", multiple=True, type=PATH, help="A sound that results should not be like.")
 @click.option(
@@ -63,12 +61,11 @@ def _weights(ctx: click.Context, param: click.Parameter, value: str | None) -> l
     metavar="NUMBERS",
     help="One for each part, in the order QUERY, --like, --text, --unlike: 1,0.5",
 )
+@click.option("--limit", "-n", default=20, show_default=True, type=click.IntRange(min=1), help="How many results.")
 @click.option(
-    "--limit", "-n", default=20, show_default=True, type=click.IntRange(min=1), help="How many results."
-)
-@click.option(
-    "--metric", default="cosine", show_default=True, type=click.Choice(["cosine", "euclidean", "dot"])
-)
+    "--metric", default="cosine", show_default=True, type=click.Choice(["cosine", "euclidean", "dot"]),
+    help="How scores are computed.",
+)  # fmt: skip
 @click.option("--min-duration", type=float, help="Shortest, in seconds.")
 @click.option("--max-duration", type=float, help="Longest, in seconds.")
 @click.option("--folder", multiple=True, type=PATH, help="Only below this folder; may be repeated.")
@@ -88,9 +85,7 @@ def _weights(ctx: click.Context, param: click.Parameter, value: str | None) -> l
     help="Only with this tag; * in the value stands for anything.",
 )
 @click.option("--since", callback=_since, metavar="WHEN", help="Only added since 2026-11-01, or 7d, 12h ago.")
-@click.option(
-    "--segments", is_flag=True, help="Compare segments, and say where in each sound the best one is."
-)
+@click.option("--segments", is_flag=True, help="Compare segments, and say where in each sound the best one is.")
 @click.option(
     "--exact/--approximate",
     default=None,
