@@ -16,7 +16,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # for pytest's importlib mode
 from soundalike.embed import Model
-from soundalike.errors import LibraryError, PipelineMismatch, SoundalikeError
+from soundalike.errors import LibraryBusy, LibraryError, PipelineMismatch, SoundalikeError
 from soundalike.library import Filters, Library, Progress
 from soundalike.library import library as library_module
 from soundalike.library.database import DATABASE, writer_lock
@@ -213,7 +213,7 @@ def test_two_writers_get_a_clear_answer_and_searching_goes_on(library: Library, 
     process = context.Process(target=_hold_the_lock, args=(library.path, ready, release))
     process.start()
     assert ready.wait(30)
-    with pytest.raises(LibraryError, match=rf"process {process.pid} \(soundalike add, since .* is writing"):
+    with pytest.raises(LibraryBusy, match=rf"process {process.pid} \(soundalike add, since .* is writing"):
         library.add([sounds])
     assert len(library.search(text="rain")) == 9
     release.set()
@@ -309,6 +309,12 @@ def test_rebuild_answers_with_the_old_model_until_the_end(
         assert db.execute("SELECT count(*) FROM vectors").fetchone() == (8,)
         assert db.execute("SELECT count(*) FROM spaces").fetchone() == (1,)
     db.close()
+
+
+def test_rebuilding_with_the_same_model_does_nothing(library: Library, sounds: Path, model: TinyModel) -> None:
+    library.add([sounds])
+    assert counts(library.rebuild(TinyModel())) == {"n_unchanged": 9}
+    assert library.status().rebuilding is None
 
 
 def test_an_open_reader_follows_a_rebuild(library: Library, sounds: Path, model: TinyModel) -> None:

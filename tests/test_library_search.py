@@ -52,9 +52,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
         yield opened
 
 
-def brute_force(
-    library: Library, query: F32, n: int, allowed: set[int] | None = None
-) -> tuple[list[int], F64]:
+def brute_force(library: Library, query: F32, n: int, allowed: set[int] | None = None) -> tuple[list[int], F64]:
     """Ids and scores, in double precision, ties by id."""
     ids, vectors = library.vectors()
     scores = vectors.astype(np.float64) @ query.astype(np.float64)
@@ -174,9 +172,7 @@ def test_words_sounds_and_mixes(library: Library, tmp_path: Path) -> None:
     model = TinyModel()
     rain = tmp_path / "rain.wav"
     rain.write_text("words 3")
-    mixed = library.search(
-        rain, text=["words 4"], unlike=[sounds / "kicks loud" / "s1.wav"], weights=[1, 0.5, 0.3]
-    )
+    mixed = library.search(rain, text=["words 4"], unlike=[sounds / "kicks loud" / "s1.wav"], weights=[1, 0.5, 0.3])
     parts = [model.embed_file(rain).vector, model.embed_text(["words 4"])[0]]
     parts.append(model.embed_file(sounds / "kicks loud" / "s1.wav").vector)
     vector = 1.0 * parts[0] + 0.5 * parts[1] - 0.3 * parts[2]
@@ -272,10 +268,7 @@ def test_caches_grow_with_the_library(tmp_path: Path) -> None:
             if last % 3 == 0:
                 library.remove([tmp_path / "sounds" / "kicks" / f"s{last - 21}.wav"])
             for opened in (library, reader):
-                assert (
-                    found(opened.search(unit(last), n=5, exact=True))
-                    == brute_force(library, unit(last), 5)[0]
-                )
+                assert found(opened.search(unit(last), n=5, exact=True)) == brute_force(library, unit(last), 5)[0]
                 least = brute_force(library, unit(last), 5)[1][-1]
                 near = opened.search(unit(last), n=5, effort=100)
                 assert sum(match.score >= least - 1e-6 for match in near) >= 4
@@ -339,9 +332,7 @@ def test_the_commands(tmp_path: Path, bands: object, monkeypatch: pytest.MonkeyP
     lines = run("search", "--text", "words 7", "-n", 3, "--segments", "--json").stdout.splitlines()
     assert len(lines) == 3
     assert '"start_s":0.0,"end_s":1.0' in lines[0]
-    out = run(
-        "search", tmp_path / "sounds/kicks/s0.wav", "--copy-to", tmp_path / "out", "--m3u", tmp_path / "x.m3u"
-    )
+    out = run("search", tmp_path / "sounds/kicks/s0.wav", "--copy-to", tmp_path / "out", "--m3u", tmp_path / "x.m3u")
     assert len(out.stdout.splitlines()) == 11
     assert len(list((tmp_path / "out").iterdir())) == 11
     assert (tmp_path / "x.m3u").read_text().splitlines()[2].endswith(".wav")

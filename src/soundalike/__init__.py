@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from soundalike.errors import (
     DeviceError,
     ExportError,
+    LibraryBusy,
     LibraryError,
     MissingExtra,
     ModelError,
@@ -56,6 +57,7 @@ __all__ = [
     "Failure",
     "Filters",
     "Library",
+    "LibraryBusy",
     "LibraryError",
     "Match",
     "MissingExtra",

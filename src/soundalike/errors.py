@@ -6,7 +6,8 @@ SoundalikeError              anything a caller may want to catch
 ├── DeviceError              the engine or device asked for is not there
 ├── PipelineMismatch         vectors of two pipelines were about to meet
 ├── ExportError              a folder or file of embeddings cannot be written or read
-├── LibraryError             not a library, busy, full disk, newer schema  (.path)
+├── LibraryError             not a library, full disk, newer schema        (.path)
+│   └── LibraryBusy          another process is writing to it
 └── MissingExtra             an optional package is absent         (says what to install)
 
 A message says what happened, to which file, and what to do. A `SoundError` costs one sound only: whoever walks
@@ -75,6 +76,10 @@ class LibraryError(SoundalikeError):
         super().__init__(f"{path}: {reason}")
         self.path = Path(path)
         self.reason = reason
+
+
+class LibraryBusy(LibraryError):
+    """Another process is writing to the library; searching works meanwhile."""
 
 
 class MissingExtra(SoundalikeError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from soundalike.cli.common import (
     shown,
     workers_option,
 )  # fmt: skip
+from soundalike.errors import LibraryBusy
 
 if TYPE_CHECKING:
     from soundalike.library import Library, Progress
@@ -74,9 +75,7 @@ def add(
 @click.command()
 @click.option("--retry", is_flag=True, help="Also try again what failed before.")
 @click.option("--watch", is_flag=True, help="Go on looking for changes until interrupted.")
-@click.option(
-    "--every", default=5.0, show_default=True, type=click.FloatRange(min=0.1), help="Seconds between looks."
-)
+@click.option("--every", default=5.0, show_default=True, type=click.FloatRange(min=0.1), help="Seconds between looks.")
 @workers_option
 @_DEVICE
 @library_option
@@ -102,13 +101,14 @@ def sync(
         )
         while watch:
             time.sleep(every)
-            _report(
-                opened,
-                as_json,
-                lambda show: opened.sync(workers=workers, on_progress=show),
-                end=False,
-                quiet=True,
-            )
+            with suppress(LibraryBusy):  # its turn comes
+                _report(
+                    opened,
+                    as_json,
+                    lambda show: opened.sync(workers=workers, on_progress=show),
+                    end=False,
+                    quiet=True,
+                )
 
 
 def _report(
@@ -129,21 +129,23 @@ def _report(
             bar.show(progress, f"{progress.sound_s / max(time.monotonic() - started, 1e-3):.0f} x real time")
 
         done = run(on_progress)
-    for folder in done.unreachable:
-        name = shown(folder)
-        note(f"not there, or empty: {name}. Its sounds are kept; to forget them: soundalike remove {name}")
-    changed = done.n_added or done.n_moved or done.n_removed or done.n_failed
-    if changed or not quiet:
-        removed = f"{done.n_removed} gone, " if done.n_removed else ""
-        moved = f"{done.n_moved} moved or copied, " if done.n_moved else ""
-        took = clock(time.monotonic() - started)
-        note(
-            f"{done.n_added} embedded ({clock(done.sound_s)} of sound in {took}), {moved}{removed}"
-            f"{done.n_unchanged} unchanged, {done.n_failed} failed. Library: {shown(library.path)}"
-        )
+    if not quiet or done.n_added or done.n_moved or done.n_removed or done.n_failed:
+        _summarize(library, done, time.monotonic() - started)
     if done.n_failed and end:
         note("What failed and why: soundalike failures. To try those again: soundalike sync --retry")
         sys.exit(1)
+
+
+def _summarize(library: Library, done: Progress, took_s: float) -> None:
+    for folder in done.unreachable:
+        name = shown(folder)
+        note(f"not there, or empty: {name}. Its sounds are kept; to forget them: soundalike remove {name}")
+    removed = f"{done.n_removed} gone, " if done.n_removed else ""
+    moved = f"{done.n_moved} moved or copied, " if done.n_moved else ""
+    note(
+        f"{done.n_added} embedded ({clock(done.sound_s)} of sound in {clock(took_s)}), {moved}{removed}"
+        f"{done.n_unchanged} unchanged, {done.n_failed} failed. Library: {shown(library.path)}"
+    )
 
 
 class _Bar:
@@ -201,9 +203,7 @@ def status(library: Path | None, as_json: bool) -> None:
     for folder in now.folders:
         click.echo(f"folder    {shown(folder)}")
     if now.rebuilding:
-        click.echo(
-            f"rebuild   to {now.rebuilding} is unfinished: {now.n_rebuilt:,} of {now.n_sounds:,} are done"
-        )
+        click.echo(f"rebuild   to {now.rebuilding} is unfinished: {now.n_rebuilt:,} of {now.n_sounds:,} are done")
 
 
 @click.command()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import orjson
 
-from soundalike.errors import LibraryError
+from soundalike.errors import LibraryBusy, LibraryError
 from soundalike.library import schema
 
 DATABASE = "library.db"
@@ -94,15 +94,19 @@ def writer_lock(folder: Path, doing: str) -> Iterator[None]:
 
     Raises
     ------
-    LibraryError
+    LibraryBusy
         if another process is writing: it says which
+    LibraryError
+        if the folder cannot be written
     """
     lock = sqlite3.connect(folder / LOCK, timeout=0.2, isolation_level=None, check_same_thread=False)
     try:
         try:
             lock.execute("BEGIN EXCLUSIVE")  # SQLite's file lock: the same on every system
         except sqlite3.OperationalError as error:
-            raise LibraryError(folder, _who(folder, error)) from error
+            if "lock" not in str(error):
+                raise LibraryError(folder, f"it cannot be written ({error})") from error
+            raise LibraryBusy(folder, _who(folder)) from error
         about = {"pid": os.getpid(), "doing": doing, "since": time.strftime("%Y-%m-%d %H:%M:%S")}
         with suppress(OSError):
             (folder / HOLDER).write_bytes(orjson.dumps(about))
@@ -114,9 +118,7 @@ def writer_lock(folder: Path, doing: str) -> Iterator[None]:
         lock.close()
 
 
-def _who(folder: Path, error: sqlite3.OperationalError) -> str:
-    if "lock" not in str(error):
-        return f"it cannot be written ({error})"
+def _who(folder: Path) -> str:
     try:
         about = orjson.loads((folder / HOLDER).read_bytes())
         holder = f"process {about['pid']} (soundalike {about['doing']}, since {about['since']})"

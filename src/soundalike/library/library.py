@@ -273,7 +273,7 @@ class Library:
 
         Raises
         ------
-        LibraryError
+        LibraryBusy
             if another process is writing
         """
         with writer_lock(self.path, doing), closing(Writer(self.path)) as writer:

@@ -27,6 +27,10 @@ def rebuild_into(
     store: Store, writer: Writer, model: Embedder, workers: int | None, on_progress: OnProgress
 ) -> Progress:
     """Fill a space for a model, or go on filling it; then let it answer and delete the old one."""
+    old = store.space()
+    if old is not None and old.pipeline == model.pipeline:
+        n_sounds = store.totals()[0]
+        return Progress(n_sounds, n_unchanged=n_sounds)
     space = _space_for(store, writer, model)
     todo = store.query(
         "SELECT id, path FROM sounds WHERE NOT EXISTS (SELECT 1 FROM vectors WHERE key = ? + sounds.id) ORDER BY id",
@@ -37,7 +41,6 @@ def rebuild_into(
     ids = {path_of(path): sound_id for sound_id, path in todo}
     failures = _fill(writer, space, model, ids, workers, progress, on_progress)
     caches.update(store, space)
-    old = store.space()
     with writer.transaction():
         for failure in failures:
             writer.put_failure(path_bytes(failure.path), stamp_of(failure.path), failure)
