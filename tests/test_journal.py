@@ -45,7 +45,11 @@ def test_what_was_added_is_there_in_the_next_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("source", "stamp"),
-    [("/in/a.wav", Stamp(1001, STAMP.mtime_ns)), ("/in/a.wav", Stamp(1000, STAMP.mtime_ns + 1)), ("/other/a.wav", STAMP)],
+    [
+        ("/in/a.wav", Stamp(1001, STAMP.mtime_ns)),
+        ("/in/a.wav", Stamp(1000, STAMP.mtime_ns + 1)),
+        ("/other/a.wav", STAMP),
+    ],
     ids=["size", "time", "place"],
 )  # fmt: skip
 def test_a_changed_sound_counts_as_not_tried(tmp_path: Path, source: str, stamp: Stamp) -> None:
