@@ -14,7 +14,7 @@ test: $(VENV)/test wheel
 	$(BIN)/python tests/wheel.py dist/*.whl
 
 test-torch: $(TORCH)/ready
-	$(TORCH)/bin/python -m pytest tests/torch -m torch
+	$(TORCH)/bin/python -m pytest tests/live -m torch
 
 lint: $(VENV)/test
 	$(BIN)/ruff check .
