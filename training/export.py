@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
+import torch
 from onnx import TensorProto, helper, numpy_helper
 
-import torch
 from networks import AudioTower, TextTower, load_teacher
 
 OPSET = 17

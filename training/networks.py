@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from torch.nn import functional
-
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 WIDTH = 0.4
 # in, kernel, expanded, out, squeeze-and-excitation, hard swish, stride: table 1 of the MobileNetV3 paper

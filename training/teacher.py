@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 import torch
+
 from networks import Backbone, load_teacher
 from soundalike.frontend import log_mel
 from soundalike.level import normalize_level

@@ -17,11 +17,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from tokenizers import Tokenizer
-
 import torch
-from networks import TextTower, load_minilm
+from tokenizers import Tokenizer
 from torch import Tensor
+
+from networks import TextTower, load_minilm
 from words import mixture_matrix, read_phrases
 
 PROMPTS = (
