@@ -14,7 +14,7 @@ from soundalike.level import normalize_level
 from soundalike.models.cards import POCKET, ModelCard
 from soundalike.types import F32
 
-settings.register_profile("seeded", max_examples=50, deadline=None, derandomize=True, database=None)
+settings.register_profile("seeded", max_examples=30, deadline=None, derandomize=True, database=None)
 settings.load_profile("seeded")
 
 

@@ -12,7 +12,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -137,6 +137,7 @@ PARTS = st.one_of(
 )
 
 
+@example({"a.wav", "a.wav.json/b.wav", "a.wav.json~/b.wav", "a.wav.json/c/b.wav"})
 @given(st.sets(st.lists(PARTS, min_size=1, max_size=3).map("/".join), min_size=2, max_size=8))
 def test_no_two_names_share_a_place_and_none_takes_another_s_folder(names: set[str]) -> None:
     """As long as the names themselves can be files and folders side by side."""
