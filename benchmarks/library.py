@@ -25,11 +25,12 @@ from typing import Any
 
 import numpy as np
 
+from soundalike.folders import Stamp
 from soundalike.library import Filters, Library
 from soundalike.library.database import writer_lock
 from soundalike.library.store import path_bytes
 from soundalike.library.values import Space
-from soundalike.library.writer import Facts, Stamp, Writer
+from soundalike.library.writer import Facts, Writer
 from soundalike.models.cards import POCKET
 from soundalike.types import F32, Embedding
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from soundalike.errors import ExportError, PipelineMismatch
-from soundalike.journal import JOURNAL, VERSION, Journal, Settings, Stamp, read_failures
+from soundalike.folders import Stamp
+from soundalike.journal import JOURNAL, VERSION, Journal, Settings, read_failures
 from soundalike.types import Embedding, Failure
 
 STAMP = Stamp(1000, 1_700_000_000_123_456_789)

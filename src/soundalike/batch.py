@@ -11,8 +11,8 @@ from typing import cast
 
 from soundalike import export
 from soundalike.embed import Model
-from soundalike.folders import SoundFile
-from soundalike.journal import Journal, Settings, Stamp
+from soundalike.folders import SoundFile, Stamp, stamp_of
+from soundalike.journal import Journal, Settings
 from soundalike.types import Embedding, Failure
 
 FORMATS = ("json", *export.WRITERS)
@@ -110,15 +110,6 @@ def _write_missing(journal: Journal, out: Path, settings: Settings, anew: bool) 
         for name in journal.names():
             if anew or not (out / export.json_name(name)).exists():
                 export.write_json(journal.stored(name, settings.segments), name, out)
-
-
-def stamp_of(path: Path) -> Stamp:
-    """Look up size and time of a file; zeros if that fails (reading it will say why)."""
-    try:
-        status = path.stat()
-    except (OSError, ValueError):
-        return Stamp(0, 0)
-    return Stamp(status.st_size, status.st_mtime_ns)
 
 
 def write_tables(journal: Journal, out: Path, settings: Settings) -> None:

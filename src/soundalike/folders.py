@@ -20,6 +20,23 @@ class SoundFile:
     name: PurePosixPath  # "kicks/808.wav": below the folder that was given; unique in one run
 
 
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What tells a changed file from an unchanged one."""
+
+    size: int
+    mtime_ns: int
+
+
+def stamp_of(path: Path) -> Stamp:
+    """Look up size and time of a file; zeros if that fails (reading it will say why)."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return Stamp(0, 0)
+    return Stamp(status.st_size, status.st_mtime_ns)
+
+
 def find_sounds(roots: Iterable[Path]) -> Iterator[SoundFile]:
     """Sounds under folders and files, in a stable order.
 

@@ -23,7 +23,7 @@ import orjson
 
 from soundalike.errors import ExportError, PipelineMismatch
 from soundalike.export import Record, readable, segment_records
-from soundalike.folders import SoundFile
+from soundalike.folders import SoundFile, Stamp
 from soundalike.types import Embedding, Failure, LevelRule
 
 COMMIT_S = 1.0
@@ -41,14 +41,6 @@ CREATE TABLE IF NOT EXISTS failed (
 _FACTS = "duration_s, sample_rate, channels, sha256, vector, segments, times_s"
 VERSION = 1
 JOURNAL = ".soundalike.db"
-
-
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """What tells a changed file from an unchanged one."""
-
-    size: int
-    mtime_ns: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from soundalike.library.ingest import stamp_of
+from soundalike.folders import stamp_of
 from soundalike.library.store import Store
 from soundalike.library.values import Embedder, Metric, Part, Query, Space
 from soundalike.types import F32, F64

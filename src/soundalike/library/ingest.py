@@ -18,10 +18,10 @@ from typing import cast
 from soundalike import audio
 from soundalike.embed import sha256_of
 from soundalike.errors import SoundError
-from soundalike.folders import find_sounds
+from soundalike.folders import Stamp, find_sounds, stamp_of
 from soundalike.library.store import below, path_bytes, path_of
 from soundalike.library.values import Embedder, Progress, Space
-from soundalike.library.writer import Facts, Known, Stamp, Writer
+from soundalike.library.writer import Facts, Known, Writer
 from soundalike.tags import read_tags
 from soundalike.types import Embedding, Failure
 
@@ -132,15 +132,6 @@ class Ingest:
             self._on_progress(self._progress)
         self._progress.last = None
         self._on_commit()
-
-
-def stamp_of(path: Path) -> Stamp:
-    """Size and time of a file; zeros if it cannot be looked at (reading it will say why)."""
-    try:
-        status = path.stat()
-    except OSError:
-        return Stamp(0, 0)
-    return Stamp(status.st_size, status.st_mtime_ns)
 
 
 def facts_of(path: Path) -> Facts:

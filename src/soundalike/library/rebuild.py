@@ -7,8 +7,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import cast
 
+from soundalike.folders import stamp_of
 from soundalike.library import caches, schema
-from soundalike.library.ingest import DROP_SOUNDS, OnProgress, stamp_of
+from soundalike.library.ingest import DROP_SOUNDS, OnProgress
 from soundalike.library.matrix import KINDS, MatrixFiles
 from soundalike.library.store import Store, path_bytes, path_of
 from soundalike.library.values import Embedder, Progress, Space

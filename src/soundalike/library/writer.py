@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from soundalike.folders import Stamp
 from soundalike.library import schema
 from soundalike.library.database import connect, write_errors
 from soundalike.library.store import below, path_bytes
@@ -21,14 +22,6 @@ from soundalike.types import Embedding, Failure
 
 _COPIED = "sha256, duration_s, sample_rate, channels, container, codec, bits_per_sample, bit_rate, n_segments, warnings"
 _COLUMNS = f"path, size, mtime_ns, {_COPIED}, added_at"
-
-
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """What tells a changed file from an unchanged one."""
-
-    size: int
-    mtime_ns: int
 
 
 @dataclass(frozen=True, slots=True)
