@@ -12,13 +12,14 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "src" / "soundalike"
 ROOMS = [  # a module imports only from lines above its own, and from its own line
     ["errors"],
-    ["types"],
+    ["types", "canvas"],
     ["_container", "_decode", "audio", "level", "loudness", "tags"],
     ["segments", "frontend", "features", "aspects", "runtime"],
     ["models"],
     ["encoder"],
     ["embed", "export", "folders", "nearest"],
     ["journal", "selftest"],
+    ["classify", "clusters", "duplicates", "map2d", "recommend"],
     ["batch", "library"],
     ["cli"],
 ]
@@ -30,6 +31,7 @@ OWNERS = {
     "pyarrow": {"export"},
     "sqlite3": {"journal", "library"},
     "usearch": {"library.index"},
+    "sklearn": {"classify", "clusters"},
     "click": {"cli"},
     "rich": {"cli"},
     "torch": {"models.convert"},
@@ -72,7 +74,9 @@ def test_rooms_import_only_from_above(path: Path) -> None:
 
 
 def test_help_imports_nothing_heavy() -> None:
-    heavy = {"numpy", "scipy", "av", "soxr", "onnxruntime", "pyarrow", "tokenizers", "rich", "sqlite3", "usearch"}
+    heavy = {
+        "numpy", "scipy", "av", "soxr", "onnxruntime", "pyarrow", "tokenizers", "rich", "sqlite3", "usearch", "sklearn",
+    }  # fmt: skip
     code = (
         "import sys; from soundalike.cli import main; main(['--help'], standalone_mode=False);"
         f"print('heavy:', sorted({heavy!r} & sys.modules.keys()))"

@@ -13,10 +13,10 @@ import pytest
 import soundfile
 from click.testing import CliRunner
 
+from soundalike.canvas import Canvas
 from soundalike.cli import main
 from soundalike.errors import SoundError
 from soundalike.features import COLUMNS, Features, measure, measure_file
-from soundalike.features._canvas import Canvas
 from soundalike.features.analysis import Analysis, Thinned
 from soundalike.features.picture import draw
 from soundalike.features.pitch import yin

@@ -18,12 +18,14 @@ from soundalike.errors import SoundalikeError, SoundError
 COMMANDS = {  # verb: the module that has it, imported when it is used
     "add": "library",
     "bench-index": "search",
+    "classify": "classify",
     "compare": "compare",
     "demo": "demo",
     "embed": "embed",
     "failures": "library",
     "features": "features",
     "info": "info",
+    "labels": "classify",
     "models": "models",
     "rebuild": "library",
     "remove": "library",
@@ -31,6 +33,7 @@ COMMANDS = {  # verb: the module that has it, imported when it is used
     "search": "search",
     "status": "library",
     "sync": "library",
+    "train": "classify",
     "verify": "verify",
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from soundalike.features._canvas import U8, Canvas, Color
+from soundalike.canvas import U8, Canvas, Color
 from soundalike.features.analysis import FRAME_RATE, RANGE_DB, Features
 from soundalike.features.report import headline
 from soundalike.features.spectral import N_MELS, SAMPLE_RATE

@@ -8,6 +8,7 @@ Where to read:
     writer      writing, database: the one-writer lock finder    question to matches
     matrix      vectors as flat files                  ranking   exact and approximate nearest sounds
     index       HNSW over the flat files               rebuild   to another model
+    answers     questions about many sounds at once    findings  what they are answered with
 """
 
 from soundalike.library.library import Library, default_path

@@ -42,7 +42,7 @@ def question_of(store: Store, space: Space, query: Query, model: Callable[[], Em
         raise ValueError("nothing to search for: give a sound, words, or both")
     total, ids = np.zeros(space.dim, np.float64), set()
     for part in query.parts:
-        vector, sound_id = _vector_of(store, space, part, model)
+        vector, sound_id = vector_of(store, space, part, model)
         total += part.weight * vector.astype(np.float64)
         ids.add(sound_id)
     length = float(np.linalg.norm(total))
@@ -53,7 +53,7 @@ def question_of(store: Store, space: Space, query: Query, model: Callable[[], Em
     return Question(unit, length, frozenset(id_ for id_ in ids if id_ is not None), words_only)
 
 
-def _vector_of(store: Store, space: Space, part: Part, model: Callable[[], Embedder]) -> tuple[F32, int | None]:
+def vector_of(store: Store, space: Space, part: Part, model: Callable[[], Embedder]) -> tuple[F32, int | None]:
     """Vector of one part, and its id if it is a sound of the library."""
     if isinstance(part.source, np.ndarray):
         if part.source.shape != (space.dim,):

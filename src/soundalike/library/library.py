@@ -14,6 +14,7 @@ import numpy as np
 from soundalike.errors import LibraryError
 from soundalike.folders import find_sounds
 from soundalike.library import caches, ingest, models
+from soundalike.library.answers import Answers
 from soundalike.library.asking import query_from
 from soundalike.library.database import is_made, writer_lock
 from soundalike.library.filters import allowed_ids
@@ -31,7 +32,7 @@ def default_path() -> Path:
     return Path(os.environ.get("SOUNDALIKE_LIBRARY") or Path.home() / ".soundalike")
 
 
-class Library:
+class Library(Answers):
     """A library of sounds: a folder with one database and its caches.
 
     Any number of processes may search while one writes. Safe to use from many threads.

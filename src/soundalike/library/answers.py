@@ -1,0 +1,165 @@
+"""Questions about a whole library, as methods of `soundalike.Library`; each is answered by a room of its own.
+
+The rooms (classify and its neighbors) are pure functions on arrays. Here vectors are fetched, a room is asked, and
+rows become sounds again. Rooms are imported where they are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from soundalike.errors import LibraryError, ModelError, SoundError
+from soundalike.library.asking import vector_of
+from soundalike.library.calibration import calibration_of
+from soundalike.library.finder import current_space
+from soundalike.library.store import Store
+from soundalike.library.values import Embedder, Filters, Part, Sound
+from soundalike.types import F32, Failure
+
+if TYPE_CHECKING:
+    from soundalike.classify import Answers as Labelled
+    from soundalike.classify import Classifier
+    from soundalike.library.findings import Classification, Suggestion, Training
+    from soundalike.library.matrix import Ids
+
+Labels = Mapping[Path, str] | str | Path
+
+
+class Answers:
+    """What `soundalike.Library` answers about many sounds at once."""
+
+    if TYPE_CHECKING:  # what Library has
+        path: Path
+        _store: Store
+
+        @property
+        def model(self) -> Embedder: ...  # noqa: D102
+        def ids(self, filters: Filters | None = None) -> Ids: ...  # noqa: D102
+        def vectors(self, ids: Ids | None = None) -> tuple[Ids, F32]: ...  # noqa: D102
+
+    # Labels
+
+    def train(self, labels: Labels, *, curve: bool = False, seed: int = 0) -> Training:
+        """Learn labels from examples, and test what was learned.
+
+        Parameters
+        ----------
+        labels : a folder with a folder for each label, a CSV file of path,label, or a label by path; sounds that
+            are not in the library are embedded on the way
+        curve : also measure accuracy against the number of examples
+        seed : of the draws of cross-validation
+
+        Raises
+        ------
+        LibraryError
+            if fewer than two labels have a sound that can be used
+        """
+        from soundalike.classify import cross_validate, learning_curve, train
+        from soundalike.library.findings import Training
+
+        wanted = _labels(labels)
+        paths, vectors, failures = self._vectors_of(wanted)
+        names = [wanted[path] for path in paths]
+        if len(set(names)) < 2:
+            raise LibraryError(self.path, f"two labels or more are needed; sounds were found for {len(set(names))}")
+        space = current_space(self._store)
+        classifier = train(vectors, names, pipeline=space.pipeline, model=space.model)
+        points = learning_curve(vectors, names, seed=seed) if curve else []
+        report = cross_validate(vectors, names, seed=seed)
+        return Training(classifier, report, tuple(points), tuple(paths), tuple(failures))
+
+    def classify(
+        self, by: Classifier | Sequence[str], paths: Iterable[str | Path] | None = None, filters: Filters | None = None
+    ) -> Classification:
+        """Label sounds with a classifier, or with labels in words.
+
+        Parameters
+        ----------
+        by : a classifier, or labels: "dog barking", "rain", …
+        paths : sound files; by default all sounds of the library that pass the filters
+
+        Raises
+        ------
+        PipelineMismatch
+            if the classifier learned from vectors of another pipeline
+        ModelError
+            if there are labels in words and the model's card has no calibration for them
+        """
+        from soundalike.library.findings import Classification, Classified
+
+        failures: list[Failure] = []
+        if paths is None:
+            found, vectors = self._sounds_and_vectors(filters)
+            places = [sound.path for sound in found]
+        else:
+            places, vectors, failures = self._vectors_of([Path(path).expanduser() for path in paths])
+        answers = self._label(by, vectors)
+        order = np.argsort(-answers.probabilities, axis=1, kind="stable")
+        sounds = []
+        for path, row, best in zip(places, answers.probabilities, order, strict=True):
+            ranking = tuple((answers.labels[i], float(row[i])) for i in best)
+            sounds.append(Classified(path, *ranking[0], ranking))
+        return Classification(tuple(sounds), tuple(failures))
+
+    def suggest_labels(self, labels: Labels, n: int = 20, filters: Filters | None = None) -> list[Suggestion]:
+        """Pick the sounds of the library whose labels would teach a classifier the most.
+
+        Parameters
+        ----------
+        labels : the examples so far, as for `train`; may be an empty mapping
+        n : how many
+        """
+        from soundalike.classify import suggest
+        from soundalike.library.findings import Suggestion
+
+        wanted = {path.absolute(): label for path, label in _labels(labels).items()}
+        sounds, vectors = self._sounds_and_vectors(filters)
+        found = suggest(vectors, [wanted.get(sound.path) for sound in sounds], n)
+        rows = zip(found.rows.tolist(), found.doubt.tolist(), found.guesses, strict=True)
+        return [Suggestion(sounds[row], doubt, guess) for row, doubt, guess in rows]
+
+    def _label(self, by: Classifier | Sequence[str], vectors: F32) -> Labelled:
+        from soundalike.classify import Classifier, label_vectors, zero_shot
+
+        space = current_space(self._store)
+        if isinstance(by, Classifier):
+            return by.answer(vectors, space.pipeline)
+        calibration = calibration_of(space.model)
+        if calibration is None:
+            raise ModelError(
+                f"{space.model}: the card of this model has no calibration for words; train a classifier from examples"
+            )
+        return zero_shot(vectors, by, label_vectors(by, self.model.embed_text), calibration)
+
+    # Vectors
+
+    def _sounds_and_vectors(self, filters: Filters | None = None) -> tuple[list[Sound], F32]:
+        """Sounds that pass, and their vectors ``(n, dim)``, in the order they came."""
+        ids, vectors = self.vectors(self.ids(filters) if filters else None)
+        known = self._store.sounds(ids.tolist())
+        rows = [row for row, sound_id in enumerate(ids.tolist()) if sound_id in known]
+        return [known[int(ids[row])] for row in rows], vectors[rows]
+
+    def _vectors_of(self, paths: Iterable[Path]) -> tuple[list[Path], F32, list[Failure]]:
+        """Vectors ``(n, dim)`` of files: stored where the library has them unchanged, else embedded now."""
+        space = current_space(self._store)
+        kept, vectors, failures = [], [np.zeros((0, space.dim), np.float32)], []
+        for path in paths:
+            try:
+                vector, _ = vector_of(self._store, space, Part(path), lambda: self.model)
+            except SoundError as error:
+                failures.append(Failure(path, error.code, error.reason))
+                continue
+            kept.append(path)
+            vectors.append(vector[None])
+        return kept, np.concatenate(vectors), failures
+
+
+def _labels(labels: Labels) -> Mapping[Path, str]:
+    from soundalike.classify import read_labels
+
+    return read_labels(labels) if isinstance(labels, str | Path) else labels

@@ -1,0 +1,48 @@
+"""What the questions about a whole library are answered with: frozen values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from soundalike.classify import Classifier, CurvePoint, Report
+from soundalike.library.values import Sound
+from soundalike.types import Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Classified:
+    """A sound with its label."""
+
+    path: Path
+    label: str  # the most probable; `soundalike.classify.NONE` where none fits
+    probability: float
+    ranking: tuple[tuple[str, float], ...]  # every label with its probability, the most probable first
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """Labels for sounds."""
+
+    sounds: tuple[Classified, ...]
+    failures: tuple[Failure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """A classifier, and how good it is."""
+
+    classifier: Classifier
+    report: Report | None  # None: too few examples to hold any out
+    curve: tuple[CurvePoint, ...]
+    paths: tuple[Path, ...]  # of the examples, in the order of the rows in ``report.mistakes``
+    failures: tuple[Failure, ...]  # examples that could not be used
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A sound that is worth a label."""
+
+    sound: Sound
+    doubt: float  # 0 sure, 1 as unsure as can be
+    guess: str | None
