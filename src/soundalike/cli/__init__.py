@@ -28,6 +28,7 @@ COMMANDS = {  # verb: the module that has it, imported when it is used
     "labels": "classify",
     "models": "models",
     "rebuild": "library",
+    "recommend": "recommend",
     "remove": "library",
     "retry": "embed",
     "search": "search",

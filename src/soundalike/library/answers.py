@@ -1,7 +1,7 @@
 """Questions about a whole library, as methods of `soundalike.Library`; each is answered by a room of its own.
 
-The rooms (classify and its neighbors) are pure functions on arrays. Here vectors are fetched, a room is asked, and
-rows become sounds again. Rooms are imported where they are used.
+The rooms (classify, recommend and their neighbors) are pure functions on arrays. Here vectors are fetched, a room is
+asked, and rows become sounds again. Rooms are imported where they are used.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from soundalike.library.asking import vector_of
 from soundalike.library.calibration import calibration_of
 from soundalike.library.finder import current_space
 from soundalike.library.store import Store
-from soundalike.library.values import Embedder, Filters, Part, Sound
+from soundalike.library.values import Embedder, Filters, Match, Part, Sound
 from soundalike.types import F32, Failure
 
 if TYPE_CHECKING:
     from soundalike.classify import Answers as Labelled
     from soundalike.classify import Classifier
-    from soundalike.library.findings import Classification, Suggestion, Training
+    from soundalike.library.findings import Classification, SimilarArtist, Suggestion, Training
     from soundalike.library.matrix import Ids
 
 Labels = Mapping[Path, str] | str | Path
@@ -134,6 +134,82 @@ class Answers:
                 f"{space.model}: the card of this model has no calibration for words; train a classifier from examples"
             )
         return zero_shot(vectors, by, label_vectors(by, self.model.embed_text), calibration)
+
+    # What to play next
+
+    def recommend(
+        self, seeds: Iterable[str | Path], n: int = 20, *, diversity: float = 0.3, filters: Filters | None = None
+    ) -> list[Match]:
+        """Recommend sounds that are like the seeds and unlike each other; never a seed, never one twice.
+
+        Parameters
+        ----------
+        seeds : sound files, in the library or not; `soundalike.recommend.read_list` reads them from a playlist
+        n : how many
+        diversity : 0 for the most alike, up to 1 for the most varied
+        filters : which sounds may be recommended
+
+        Raises
+        ------
+        SoundError
+            if a seed cannot be embedded
+        ValueError
+            if there is no seed
+        """
+        from soundalike.recommend import recommend
+
+        of_seeds, ids = self._seeds(seeds)
+        sounds, vectors = self._sounds_and_vectors(filters)
+        left_out = np.flatnonzero(np.isin([sound.id for sound in sounds], ids))
+        found = recommend(vectors, of_seeds, n, diversity=diversity, left_out=left_out)
+        return [Match(sounds[row], score) for row, score in zip(found.rows, found.scores.tolist(), strict=True)]
+
+    def path_between(
+        self, start: str | Path, end: str | Path, n: int = 8, filters: Filters | None = None
+    ) -> list[Match]:
+        """Find sounds that lead from one sound to another in small steps; the ends are not among them.
+
+        Parameters and errors as for `recommend`; the score of each is the cosine with the sound before.
+        """
+        from soundalike.recommend import path_between
+
+        ends, ids = self._seeds([start, end])
+        sounds, vectors = self._sounds_and_vectors(filters)
+        left_out = np.flatnonzero(np.isin([sound.id for sound in sounds], ids))
+        found = path_between(vectors, ends[0], ends[1], n, left_out=left_out)
+        return [Match(sounds[row], score) for row, score in zip(found.rows, found.scores.tolist(), strict=True)]
+
+    def similar_artists(self, name: str, n: int = 10, filters: Filters | None = None) -> list[SimilarArtist]:
+        """Find artists whose sounds are like those of one, by the sounds' tags.
+
+        Parameters
+        ----------
+        name : as in the tag ``artist``, in any letter case
+
+        Raises
+        ------
+        LibraryError
+            if no sound has that artist
+        """
+        from soundalike.library.findings import SimilarArtist
+        from soundalike.recommend import similar_groups
+
+        sounds, vectors = self._sounds_and_vectors(filters)
+        artists = [sound.tags.get("artist") for sound in sounds]
+        try:
+            found = similar_groups(vectors, artists, name, n)
+        except ValueError as error:
+            raise LibraryError(self.path, str(error)) from error
+        return [SimilarArtist(one.name, one.score, tuple(sounds[row] for row in one.rows)) for one in found]
+
+    def _seeds(self, seeds: Iterable[str | Path]) -> tuple[F32, list[int]]:
+        """Vectors ``(n, dim)`` of the seeds, and the ids of those that are in the library."""
+        space, vectors, ids = current_space(self._store), [], []
+        for seed in seeds:
+            vector, sound_id = vector_of(self._store, space, Part(Path(seed).expanduser()), lambda: self.model)
+            vectors.append(vector)
+            ids += [] if sound_id is None else [sound_id]
+        return np.array(vectors, np.float32).reshape(-1, space.dim), ids
 
     # Vectors
 

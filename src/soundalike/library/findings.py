@@ -46,3 +46,12 @@ class Suggestion:
     sound: Sound
     doubt: float  # 0 sure, 1 as unsure as can be
     guess: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarArtist:
+    """An artist who is like the one asked for."""
+
+    name: str
+    score: float  # cosine of both artists' mean vectors, the mean of all taken off before
+    sounds: tuple[Sound, ...]  # the most like the one asked for first
