@@ -23,7 +23,7 @@ def draw_confusion(report: Report) -> bytes:
     rows = sorted(order)
     cell = max(24, min(56, 900 // len(rows)))
     names = [_short(report.labels[i]) for i in rows]
-    left = 12 * max(map(len, names)) + 40
+    left = 12 * max(map(len, names)) + 72
     numbers_scale = 2 if cell >= 40 else 1
     top, side = 92, cell * len(rows)
     width = max(left + side + 40, 760)

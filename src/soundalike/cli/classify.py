@@ -152,6 +152,8 @@ def suggest(examples: Path | None, limit: int, folder: tuple[Path, ...], library
             print_json({"rank": rank, "path": path, "doubt": one.doubt, "guess": one.guess, "id": one.sound.id})
         else:
             click.echo(f"{one.doubt:4.0%}  {shown(one.guess or '?'):20}  {shown(one.sound.path)}")
+    if not found:
+        note("There is no sound without a label.")
 
 
 def _end(failures: Iterable[Failure], as_json: bool = False) -> None:
