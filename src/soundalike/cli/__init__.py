@@ -19,6 +19,7 @@ COMMANDS = {  # verb: the module that has it, imported when it is used
     "add": "library",
     "bench-index": "search",
     "classify": "classify",
+    "clusters": "clusters",
     "compare": "compare",
     "demo": "demo",
     "embed": "embed",

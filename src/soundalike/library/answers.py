@@ -1,7 +1,7 @@
 """Questions about a whole library, as methods of `soundalike.Library`; each is answered by a room of its own.
 
-The rooms (classify, recommend and their neighbors) are pure functions on arrays. Here vectors are fetched, a room is
-asked, and rows become sounds again. Rooms are imported where they are used.
+The rooms (classify, clusters, recommend and their neighbors) are pure functions on arrays. Here vectors are fetched,
+a room is asked, and rows become sounds again. Rooms are imported where they are used.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from soundalike.types import F32, Failure
 if TYPE_CHECKING:
     from soundalike.classify import Answers as Labelled
     from soundalike.classify import Classifier
-    from soundalike.library.findings import Classification, SimilarArtist, Suggestion, Training
+    from soundalike.clusters import Clustering, Method, Name
+    from soundalike.library.findings import Classification, Clusters, SimilarArtist, Suggestion, Training
     from soundalike.library.matrix import Ids
 
 Labels = Mapping[Path, str] | str | Path
@@ -134,6 +135,45 @@ class Answers:
                 f"{space.model}: the card of this model has no calibration for words; train a classifier from examples"
             )
         return zero_shot(vectors, by, label_vectors(by, self.model.embed_text), calibration)
+
+    # Groups
+
+    def clusters(
+        self, method: Method = "kmeans", *, k: int | None = None, filters: Filters | None = None, seed: int = 0
+    ) -> Clusters:
+        """Group the sounds that are alike, and name the groups.
+
+        Parameters
+        ----------
+        method : "kmeans" puts every sound into a group; "dbscan" and "hdbscan" find dense places and leave the rest out
+        k : number of groups for "kmeans"; chosen by silhouette if not given
+        filters : which sounds
+        seed : of the start of k-means
+
+        Raises
+        ------
+        ValueError
+            if there is no such method, or k does not fit
+        """
+        from soundalike.clusters import cluster
+        from soundalike.library.findings import Clusters, SoundCluster
+
+        sounds, vectors = self._sounds_and_vectors(filters)
+        found = cluster(vectors, method, k=k, seed=seed)
+        parts = []
+        for group, name in zip(found.clusters, self._names(found), strict=True):
+            scores = (vectors[group.rows] @ group.center).tolist()
+            matches = [Match(sounds[row], score) for row, score in zip(group.rows, scores, strict=True)]
+            parts.append(SoundCluster(name.name, name.words, tuple(matches), group.silhouette))
+        outliers = tuple(sounds[row] for row in found.outliers)
+        return Clusters(tuple(parts), outliers, found.method, found.rule, found.silhouette)
+
+    def _names(self, found: Clustering) -> list[Name]:
+        from soundalike.clusters import Name, name_clusters
+
+        if not found.clusters or self.model.card.text is None:
+            return [Name(f"cluster {number}", ()) for number in range(1, len(found.clusters) + 1)]
+        return name_clusters(found, self.model.embed_text)
 
     # What to play next
 

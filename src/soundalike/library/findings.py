@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from soundalike.classify import Classifier, CurvePoint, Report
-from soundalike.library.values import Sound
+from soundalike.clusters import Method
+from soundalike.library.values import Match, Sound
 from soundalike.types import Failure
 
 
@@ -55,3 +56,24 @@ class SimilarArtist:
     name: str
     score: float  # cosine of both artists' mean vectors, the mean of all taken off before
     sounds: tuple[Sound, ...]  # the most like the one asked for first
+
+
+@dataclass(frozen=True, slots=True)
+class SoundCluster:
+    """Sounds that belong together."""
+
+    name: str
+    words: tuple[str, ...]  # that fit it best; none if the model has no text tower
+    matches: tuple[Match, ...]  # the nearest to the center first, with their cosine: the first few are exemplars
+    silhouette: float
+
+
+@dataclass(frozen=True, slots=True)
+class Clusters:
+    """Groups of sounds, the biggest first."""
+
+    clusters: tuple[SoundCluster, ...]
+    outliers: tuple[Sound, ...]  # in no cluster; with k-means: unusually far from their center
+    method: Method
+    rule: str  # the setting that was used, and where it comes from
+    silhouette: float

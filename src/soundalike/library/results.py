@@ -12,8 +12,10 @@ from soundalike.export import atomic
 from soundalike.library.values import Match
 
 
-def copy_sounds(matches: Iterable[Match], folder: Path) -> tuple[list[Path], list[Path]]:
-    """Copy the sounds into a folder, numbered by rank: ``01 door.wav``.
+def copy_sounds(
+    matches: Iterable[Match], folder: Path, *, link: bool = False
+) -> tuple[list[Path], list[Path]]:
+    """Copy the sounds into a folder, or links to them, numbered by rank: ``01 door.wav``.
 
     Returns
     -------
@@ -27,11 +29,25 @@ def copy_sounds(matches: Iterable[Match], folder: Path) -> tuple[list[Path], lis
     for rank, match in enumerate(matches, 1):
         target = folder / f"{rank:02} {match.path.name}"
         try:
-            shutil.copy2(match.path, target)
+            _link(match.path, target) if link else shutil.copy2(match.path, target)
             copied.append(target)
         except OSError:
             missing.append(match.path)
     return copied, missing
+
+
+def _link(path: Path, target: Path) -> None:
+    if not path.exists():
+        raise FileNotFoundError(path)
+    if target.is_symlink():
+        target.unlink()
+    target.symlink_to(path)
+
+
+def folder_name(name: str) -> str:
+    """Make a name of words one that any file system takes."""
+    kept = "".join(c if c.isprintable() and c not in '<>:"/\\|?*' else "_" for c in name)
+    return kept.strip(" .")[:80] or "_"
 
 
 def write_m3u(matches: Iterable[Match], path: Path) -> Path:

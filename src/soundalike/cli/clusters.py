@@ -1,0 +1,89 @@
+"""``soundalike clusters``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from soundalike.cli.common import PATH, device_option, json_option, note, print_json, shown
+from soundalike.cli.library import library_option
+
+if TYPE_CHECKING:
+    from soundalike.library.findings import Clusters, SoundCluster
+
+_EXEMPLARS = 3
+
+
+@click.command()
+@click.option(
+    "--method", default="kmeans", show_default=True, type=click.Choice(["kmeans", "dbscan", "hdbscan"]),
+    help="kmeans puts every sound into a cluster; the others find dense places and leave the rest out.",
+)  # fmt: skip
+@click.option("--k", type=click.IntRange(min=1), help="How many clusters, for kmeans; by silhouette if not given.")
+@click.option("--folder", multiple=True, type=PATH, help="Only sounds below this folder; may be repeated.")
+@click.option("--m3u", type=PATH, metavar="DIR", help="Write a playlist for each cluster into this folder.")
+@click.option("--copy-to", type=PATH, metavar="DIR", help="Copy the sounds into a folder for each cluster, below DIR.")
+@click.option("--link-to", type=PATH, metavar="DIR", help="As --copy-to, with links in place of copies.")
+@device_option
+@library_option
+@json_option
+def clusters(
+    method: Any, k: int | None, folder: tuple[Path, ...], m3u: Path | None, copy_to: Path | None,
+    link_to: Path | None, device: str, library: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Group the sounds of the library that are alike, and name the groups."""
+    from soundalike.library import Filters, Library
+
+    if k is not None and method != "kmeans":
+        raise click.UsageError("--k is for --method kmeans; the other methods find the number themselves.")
+    with Library.open(library, device=device) as opened:
+        try:
+            found = opened.clusters(method, k=k, filters=Filters(folders=folder))
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
+    for number, cluster in enumerate(found.clusters, 1):
+        print_json(_record(number, cluster)) if as_json else _print(number, cluster)
+    if as_json and found.outliers:
+        print_json({"cluster": None, "outliers": [shown(sound.path) for sound in found.outliers]})
+    note(f"{len(found.clusters)} clusters ({method}, {found.rule}); {len(found.outliers)} outliers")
+    _keep(found, m3u, copy_to, link_to)
+
+
+def _print(number: int, cluster: SoundCluster) -> None:
+    words = ", ".join(cluster.words)
+    click.echo(f"{number:3}  {cluster.name}  ({len(cluster.matches)} sounds; {words})")
+    for match in cluster.matches[:_EXEMPLARS]:
+        click.echo(f"     {match.score:.4f}  {shown(match.path)}")
+
+
+def _record(number: int, cluster: SoundCluster) -> dict[str, Any]:
+    paths = [shown(match.path) for match in cluster.matches]
+    silhouette = cluster.silhouette if cluster.silhouette == cluster.silhouette else None
+    return {
+        "cluster": number, "name": cluster.name, "words": cluster.words, "silhouette": silhouette,
+        "n_sounds": len(paths), "exemplars": paths[:_EXEMPLARS], "sounds": paths,
+    }  # fmt: skip
+
+
+def _keep(found: Clusters, m3u: Path | None, copy_to: Path | None, link_to: Path | None) -> None:
+    """Write playlists and folders, if asked; exit with 1 if a sound could not be copied."""
+    from soundalike.library.results import copy_sounds, folder_name, write_m3u
+
+    missing: list[Path] = []
+    for number, cluster in enumerate(found.clusters, 1):
+        name = folder_name(f"{number:02} {cluster.name}")
+        if m3u is not None:
+            write_m3u(cluster.matches, m3u / f"{name}.m3u")
+        for folder, link in ((copy_to, False), (link_to, True)):
+            if folder is not None:
+                missing += copy_sounds(cluster.matches, folder / name, link=link)[1]
+    for folder, what in ((m3u, "playlists"), (copy_to, "copies"), (link_to, "links")):
+        if folder is not None:
+            note(f"{what}: {shown(folder)}")
+    for path in missing:
+        note(f"failed: {shown(path)}: cannot be copied; is it still there?")
+    if missing:
+        sys.exit(1)
