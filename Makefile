@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TORCH := .venv-torch
+# networks to compare with, each without the packages of its year
+REFERENCES := msclap==1.3.4 panns-inference==0.1.1 torch-vggish-yamnet==0.2.1 aisfx==0.1.2 musicnn==0.1.0 Resemblyzer==0.1.4
 
 .PHONY: demo test test-torch lint format wheel bench clean
 
@@ -52,4 +54,5 @@ $(TORCH)/ready: pyproject.toml
 	$(TORCH)/bin/python -m pip install --quiet --upgrade pip
 	$(TORCH)/bin/python -m pip install --quiet torch==2.13.0
 	$(TORCH)/bin/python -m pip install --quiet --editable . --group test --group train --group reference
+	$(TORCH)/bin/python -m pip install --quiet --no-deps --target $(TORCH)/references $(REFERENCES)
 	touch $@
