@@ -9,6 +9,7 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ from soundalike.library import Filters, Library, Progress
 from soundalike.library import library as library_module
 from soundalike.library.database import DATABASE, writer_lock
 from soundalike.library.ingest import Ingest
+from soundalike.library.store import Store
+from soundalike.library.writer import Writer
 from soundalike.selftest import EXAMPLES
 from soundalike.tags import read_tags
 from tiny_model import TinyModel
@@ -309,6 +312,18 @@ def test_rebuild_answers_with_the_old_model_until_the_end(
         assert db.execute("SELECT count(*) FROM vectors").fetchone() == (8,)
         assert db.execute("SELECT count(*) FROM spaces").fetchone() == (1,)
     db.close()
+
+
+def test_vectors_and_segments_of_a_sound_reach_the_disk_together(library: Library, sounds: Path) -> None:
+    with closing(Writer(library.path)) as writer, closing(Store(library.path)) as reader:
+        space = reader.space()
+        assert space is not None
+        with writer.batches():
+            writer.put_vectors(space, 999, library.model.embed_file(next(sounds.rglob("*.wav"))))
+            assert reader.vector(space, 999) is None  # as it is after a kill here
+            assert reader.segments(space, 999) is None
+        assert reader.vector(space, 999) is not None
+        assert reader.segments(space, 999) is not None
 
 
 def test_rebuilding_with_the_same_model_does_nothing(library: Library, sounds: Path, model: TinyModel) -> None:

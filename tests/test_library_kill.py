@@ -89,7 +89,6 @@ def test_three_kills(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("KILLS" not in os.environ, reason="set KILLS: a rare loss of segments under rebuild is not mended")
 def test_many_kills(tmp_path: Path) -> None:
     """Twenty, or as many as KILLS says; a hundred take some minutes."""
     assert kill_often(tmp_path, int(os.environ.get("KILLS", "20")), seed=1) > 0

@@ -34,7 +34,8 @@ def rebuild_into(
         return Progress(n_sounds, n_unchanged=n_sounds)
     space = _space_for(store, writer, model)
     todo = store.query(
-        "SELECT id, path FROM sounds WHERE NOT EXISTS (SELECT 1 FROM vectors WHERE key = ? + sounds.id) ORDER BY id",
+        "SELECT id, path FROM sounds WHERE NOT EXISTS "
+        "(SELECT 1 FROM vectors JOIN segments USING (key) WHERE key = ? + sounds.id) ORDER BY id",
         [schema.key_of(space.id, 0)],
     )
     progress = Progress(store.totals()[0])

@@ -161,8 +161,9 @@ class Writer:
             raise ValueError(f"{result.path}: a vector of this library is {space.dim} finite numbers")
         halves = np.ascontiguousarray(result.segments, np.float16)
         times_s = np.ascontiguousarray(result.times_s, np.float64)
-        self._db.execute("INSERT OR REPLACE INTO vectors VALUES (?,?)", [key, vector.tobytes()])
-        self._db.execute("INSERT OR REPLACE INTO segments VALUES (?,?,?)", [key, halves.tobytes(), times_s.tobytes()])
+        with self._whole():
+            self.query("INSERT OR REPLACE INTO vectors VALUES (?,?)", [key, vector.tobytes()])
+            self.query("INSERT OR REPLACE INTO segments VALUES (?,?,?)", [key, halves.tobytes(), times_s.tobytes()])
 
     def copy(self, sound_id: int, path: bytes, stamp: Stamp) -> int:
         """Keep a file whose content is known from another one."""
