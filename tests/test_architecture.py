@@ -30,7 +30,7 @@ OWNERS = {
     "tokenizers": {"encoder"},
     "pyarrow": {"export"},
     "sqlite3": {"journal", "library"},
-    "usearch": {"library.index"},
+    "usearch": {"library.index", "map2d"},
     "sklearn": {"classify", "clusters"},
     "click": {"cli"},
     "rich": {"cli"},

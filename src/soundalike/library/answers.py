@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from soundalike.classify import Answers as Labelled
     from soundalike.classify import Classifier
     from soundalike.clusters import Clustering, Method, Name
-    from soundalike.library.findings import Classification, Clusters, SimilarArtist, Suggestion, Training
+    from soundalike.library.findings import Classification, Clusters, Map, SimilarArtist, Suggestion, Training
     from soundalike.library.matrix import Ids
+    from soundalike.map2d import OnProgress
 
 Labels = Mapping[Path, str] | str | Path
 
@@ -174,6 +175,36 @@ class Answers:
         if not found.clusters or self.model.card.text is None:
             return [Name(f"cluster {number}", ()) for number in range(1, len(found.clusters) + 1)]
         return name_clusters(found, self.model.embed_text)
+
+    def map(
+        self,
+        filters: Filters | None = None,
+        *,
+        fresh: bool = False,
+        seed: int = 0,
+        on_progress: OnProgress | None = None,
+    ) -> Map:
+        """Lay the sounds out in the plane, alike near alike; colored by named clusters.
+
+        The layout is kept with the library: sounds that come later are placed among the others, and nobody moves. It is
+        made anew if it is asked for, with another seed, or once more than half of the sounds came later.
+
+        Parameters
+        ----------
+        filters : which sounds are shown; they lie where they lie in the map of all
+        fresh : lay out anew
+        seed : of the layout
+        on_progress : called with how much of a new layout is done, and of how much
+        """
+        from soundalike.library.maps import current_map, map_path
+        from soundalike.map2d import no_progress
+
+        path, ids = map_path(self.path, current_space(self._store).pipeline), self.vectors()[0]
+        kept = current_map(
+            path, self._store.about("id") or "", ids, lambda some: self.vectors(some)[1], self._names,
+            fresh=fresh, seed=seed, on_progress=on_progress or no_progress,
+        )  # fmt: skip
+        return kept.shown(ids[np.isin(ids, self.ids(filters))] if filters else ids)
 
     # What to play next
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from soundalike.classify import Classifier, CurvePoint, Report
 from soundalike.clusters import Method
 from soundalike.library.values import Match, Sound
-from soundalike.types import Failure
+from soundalike.types import F32, Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +80,14 @@ class Clusters:
     method: Method
     rule: str  # the setting that was used, and where it comes from
     silhouette: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Map:
+    """Sounds in the plane: alike lies near alike."""
+
+    ids: npt.NDArray[np.int64]  # (n,), ascending
+    x: F32  # (n,); the unit means nothing
+    y: F32  # (n,), upwards
+    cluster: npt.NDArray[np.int64]  # (n,): number in ``names``
+    names: tuple[str, ...]  # of the clusters, the biggest first
