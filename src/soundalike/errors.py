@@ -8,6 +8,7 @@ SoundalikeError              anything a caller may want to catch
 ├── ExportError              a folder or file of embeddings cannot be written or read
 ├── LibraryError             not a library, full disk, newer schema        (.path)
 │   └── LibraryBusy          another process is writing to it
+├── StoreError               a vector database refuses, cannot be reached, or holds something else
 └── MissingExtra             an optional package is absent         (says what to install)
 
 A message says what happened, to which file, and what to do. A `SoundError` costs one sound only: whoever walks
@@ -80,6 +81,10 @@ class LibraryError(SoundalikeError):
 
 class LibraryBusy(LibraryError):
     """Another process is writing to the library; searching works meanwhile."""
+
+
+class StoreError(SoundalikeError):
+    """A vector database cannot be reached, refuses what it is asked, or holds something else."""
 
 
 class MissingExtra(SoundalikeError):
