@@ -27,6 +27,7 @@ COMMANDS = {  # verb: the module that has it, imported when it is used
     "features": "features",
     "info": "info",
     "labels": "classify",
+    "map": "map",
     "models": "models",
     "pull": "push",
     "push": "push",

@@ -28,10 +28,11 @@ from soundalike.types import F32, F64
 N_COMPONENTS = 50
 K = 15  # neighbors that attract
 MOST = 200_000  # points that are laid out; more are placed among these
-EARLY, LATE = 250, 500  # iterations
-EARLY_PULL, LATE_PULL = 12.0, 1.5  # exaggeration of attraction
+EARLY, N_STEPS = 250, 750  # iterations: with stronger attraction, and in all
+EARLY_PULL = 12.0  # how much stronger attraction is in the early ones
 CELL = 0.5  # of the grid; the kernel of the layout has a width of 1
 _PULLS = 50  # iterations that place a new point
+MOST_PAIRS = 150  # points among which every pair is computed
 _DRAW = 20_000  # points that the components are found from
 OnProgress = Callable[[int, int], None]
 
@@ -134,63 +135,83 @@ def _attraction(points: F32) -> Any:
 def _optimize(places: F64, pull: Any, on_progress: OnProgress) -> F64:
     """Gradient descent with momentum, and gains for each coordinate (Jacobs 1988)."""
     speed, gains = np.zeros_like(places), np.ones_like(places)
-    rows = np.repeat(np.arange(len(places)), np.diff(pull.indptr))
-    for step in range(EARLY + LATE):
-        early = step < EARLY
-        force = (EARLY_PULL if early else LATE_PULL) * _pulled(places, pull, rows) + _pushed(places)
+    for step in range(N_STEPS):
+        strength, keep = (EARLY_PULL, 0.5) if step < EARLY else (1.0, 0.8)
+        force = strength * _pulled(places, pull) + _pushed(places)
         same = np.sign(force) == np.sign(speed)
         gains = np.maximum(np.where(same, gains + 0.2, gains * 0.8), 0.01)
-        rate = len(places) / (EARLY_PULL if early else LATE_PULL)
-        speed = (0.5 if early else 0.8) * speed + rate * gains * force
-        length = np.sqrt((speed * speed).sum(axis=1, keepdims=True))
+        speed = keep * speed + len(places) / strength * gains * force
+        length = np.hypot(speed[:, :1], speed[:, 1:])
         speed *= np.minimum(1, 5 / np.maximum(length, 1e-12))  # nobody leaps
         places = places + speed
         places -= places.mean(axis=0)
-        on_progress(step + 1, EARLY + LATE)
+        on_progress(step + 1, N_STEPS)
     return places
 
 
-def _pulled(places: F64, pull: Any, rows: Rows) -> F64:
+def _pulled(places: F64, pull: Any) -> F64:
     """Force ``(n, 2)`` of the neighbors on each point."""
-    apart = places[rows] - places[pull.indices]
-    weighted = pull.copy()
-    weighted.data = pull.data / (1 + (apart * apart).sum(axis=1))
-    force: F64 = weighted @ places - np.asarray(weighted.sum(axis=1)) * places
+    from scipy.sparse import csr_matrix
+
+    x, y = np.ascontiguousarray(places.T)
+    degrees = np.diff(pull.indptr)
+    square = (np.repeat(x, degrees) - x[pull.indices]) ** 2 + (np.repeat(y, degrees) - y[pull.indices]) ** 2
+    weighted = csr_matrix((pull.data / (1 + square), pull.indices, pull.indptr), pull.shape)
+    sums = weighted @ np.stack([x, y, np.ones_like(x)], axis=1)
+    force: F64 = sums[:, :2] - sums[:, 2:] * places
     return force
 
 
 def _pushed(places: F64) -> F64:
-    """Force ``(n, 2)`` of all points on each, by way of a grid.
+    """Force ``(n, 2)`` of all points on each.
 
     With q = 1 / (1 + d²), it is the sum of q² times the way from the other point, divided by the sum of q over all
-    pairs. Points lay their weight on the four corners around them, and take the sums from there.
+    pairs. Of many points, each is spread over the 16 corners of a grid around it, and takes the sums from there.
     """
+    if len(places) <= MOST_PAIRS:
+        apart = places[:, None] - places
+        q = 1 / (1 + (apart * apart).sum(axis=2))
+        push, potential = ((q * q)[..., None] * apart).sum(axis=1), q.sum(axis=1)
+    else:
+        spread, cell = _spread(places)
+        mass = spread.T @ np.ones(len(places))
+        sums = spread @ _fields(mass, cell)
+        push, potential = sums[:, 1:], sums[:, 0]
+    forces: F64 = push / max(float(potential.sum()) - len(places), 1e-12)
+    return forces
+
+
+def _spread(places: F64) -> tuple[Any, float]:
+    """Weights of the corners of a square grid for each point, a sparse matrix ``(n, n_corners)``, and its spacing.
+
+    A cubic through four corners in each direction (Lagrange): a smooth field is read with an error of spacing⁴.
+    """
+    from scipy.sparse import csr_matrix
+
     low = places.min(axis=0)
     span = float((places.max(axis=0) - low).max())
     cell = min(CELL, 2.0 ** np.floor(np.log2(max(span, 1e-9) / 64)))
-    n_cells = 32 * int(np.ceil((span / cell + 3) / 32))
+    side = 32 * int(np.ceil((span / cell + 4) / 32))
     at = (places - low) / cell + 1
-    corner, share = at.astype(np.int64), at - at.astype(np.int64)
-    parts = (1 - share, share)  # for the corner before and the one behind
-    spots = [
-        ((corner[:, 0] + i) * n_cells + corner[:, 1] + j, parts[i][:, 0] * parts[j][:, 1])
-        for i in (0, 1) for j in (0, 1)
-    ]  # fmt: skip
-    mass = sum(np.bincount(spot, weight, n_cells**2) for spot, weight in spots)
-    fields = _fields(np.asarray(mass).reshape(n_cells, n_cells), cell)
-    potential, push_x, push_y = (sum(grid.ravel()[spot] * weight for spot, weight in spots) for grid in fields)
-    total = float(np.sum(potential)) - len(places)
-    return np.stack([push_x, push_y], axis=1) / max(total, 1e-12)
+    first = at.astype(np.int64)
+    t = at - first
+    before, after, far = t + 1, t - 1, t - 2
+    weights = np.stack([-t * after * far / 6, before * after * far / 2, -before * t * far / 2, before * t * after / 6])
+    steps = np.arange(-1, 3)
+    corners = (first[:, 0, None, None] + steps[:, None]) * side + first[:, 1, None, None] + steps
+    data = weights[:, :, 0].T[:, :, None] * weights[:, :, 1].T[:, None, :]
+    rows = np.arange(0, 16 * len(places) + 1, 16)
+    return csr_matrix((data.ravel(), corners.ravel(), rows), (len(places), side * side)), cell
 
 
-def _fields(mass: F64, cell: float) -> list[F64]:
-    """Sum of q, and of q² times the way in both directions, at each corner of the grid."""
+def _fields(mass: F64, cell: float) -> F64:
+    """Sum of q, and of q² times the way in both directions, at each corner: ``(n_corners, 3)``."""
     from scipy.fft import irfft2, rfft2
 
-    n, kernels = len(mass), _kernels(len(mass), cell)
-    size = 2 * n
-    spectrum = rfft2(mass, (size, size))
-    return [irfft2(spectrum * kernel, (size, size))[:n, :n] for kernel in kernels]
+    side = round(len(mass) ** 0.5)
+    spectrum = rfft2(mass.reshape(side, side), (2 * side, 2 * side))
+    grids = [irfft2(spectrum * kernel, (2 * side, 2 * side))[:side, :side] for kernel in _kernels(side, cell)]
+    return np.stack([grid.ravel() for grid in grids], axis=1)
 
 
 @lru_cache(maxsize=2)
