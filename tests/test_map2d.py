@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import re
+import struct
 import sys
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parent))
+from soundalike.cli import main
 from soundalike.errors import LibraryError
 from soundalike.library import Filters, Library
-from soundalike.map2d import layout, neighbors, tsne
+from soundalike.map2d import Scene, draw_page, draw_picture, layout, neighbors, scene, tsne
+from soundalike.map2d.colors import palette
+from soundalike.map2d.scene import OTHER, group_by_folder
 from soundalike.types import F32
 from tiny_model import TinyModel
 
@@ -92,6 +103,93 @@ def test_of_very_many_some_are_laid_out_and_the_rest_placed(monkeypatch: pytest.
     assert purity(laid.positions, numbers, laid.positions, numbers) > 0.95
 
 
+# Page and picture
+
+
+def drawn(names: Sequence[str], folder: Path = Path("/s")) -> Scene:
+    n = len(names)
+    places = np.random.default_rng(0).normal(size=(2, n)).astype(np.float32)
+    paths = [folder / name for name in names]
+    return scene(places[0], places[1], paths, [1.0] * n, np.arange(n) % 2, ["rain", "dog <b>"])
+
+
+def data_of(page: bytes) -> dict[str, Any]:
+    block = re.search(rb'<script id="data" type="application/json">(.*?)</script>', page, re.DOTALL)
+    assert block is not None
+    record: dict[str, Any] = orjson.loads(block[1])
+    return record
+
+
+def test_a_page_asks_for_nothing_but_sounds() -> None:
+    page = draw_page(drawn(["a.wav", "b c#.wav"]), "Map & more").decode()
+    assert "<title>Map &amp; more</title>" in page
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)
+    assert policy is not None
+    assert policy[1].startswith("default-src 'none'")
+    assert "unsafe" not in policy[1]
+    for kind, tag in (("script", "<script>(.*?)</script>"), ("style", "<style>(.*?)</style>")):
+        (text,) = re.findall(tag, page, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"{kind}-src 'sha256-{digest}'" in policy[1]
+    assert not re.search(r"https?://|@import|url\(", page.replace("http-equiv", ""))
+
+
+def test_a_hostile_name_stays_a_name(tmp_path: Path) -> None:
+    name = "<!--<script>alert(1)&@@DATA@@.wav"
+    page = draw_page(drawn([name, "x.wav"]), "<i>@@SCRIPT@@")
+    assert data_of(page)["names"] == [name, "x.wav"]
+    assert page.count(b"</script>") == 2
+    assert b"<title>&lt;i&gt;@@SCRIPT@@</title>" in page
+
+
+def test_sounds_are_addressed_from_the_page_or_from_the_root(tmp_path: Path) -> None:
+    folder = tmp_path / "my sounds"
+    assert data_of(draw_page(drawn(["a.wav"], folder), "", tmp_path))["roots"] == ["my%20sounds/"]
+    assert data_of(draw_page(drawn(["a.wav"], tmp_path), "", tmp_path))["roots"] == ["./"]
+    assert data_of(draw_page(drawn(["a.wav"], folder), "", tmp_path / "x"))["roots"] == [folder.as_uri() + "/"]
+
+
+def test_places_and_groups_survive_the_page() -> None:
+    made = drawn([f"{i}.wav" for i in range(50)])
+    record = data_of(draw_page(made, ""))
+    x = np.frombuffer(base64.b64decode(record["x"]), "<u2").astype(float)
+    assert np.corrcoef(x, made.x)[0, 1] > 0.999999
+    assert np.frombuffer(base64.b64decode(record["groups"][0]["of"]), "<u2").tolist() == [0, 1] * 25
+    assert record["groups"][0]["names"] == ["rain", "dog <b>"]
+
+
+def test_folders_are_told_apart_as_deep_as_colors_go() -> None:
+    paths = [Path(f"/s/{a}/{b}/x.wav") for a in "abc" for b in range(5)]
+    assert group_by_folder(paths)[1][:2] == ("a/0", "a/1")
+    of, names = group_by_folder(paths, 4)
+    assert names == ("a", "b", "c")
+    assert of.tolist() == [0] * 5 + [1] * 5 + [2] * 5
+    assert group_by_folder(paths, 2)[1] == ("a", OTHER)
+    assert group_by_folder([Path("/s/x.wav"), Path("/s/y.wav")])[1] == ("s",)
+    assert group_by_folder([])[1] == ()
+
+
+def test_colors_are_different_and_readable() -> None:
+    for dark, paper in ((False, 250), (True, 18)):
+        colors = np.array(palette(30, dark=dark), float)
+        assert len(np.unique(colors, axis=0)) == 30
+        assert (np.abs(colors - paper).max(axis=1) > 90).all()
+
+
+@pytest.mark.parametrize(("n", "dark"), [(0, False), (1, True), (300, False)])
+def test_a_picture_shows_every_group(n: int, dark: bool) -> None:
+    made = drawn([f"{i}.wav" for i in range(n)])
+    picture = draw_picture(made, "Map", dark=dark)
+    width, height = struct.unpack(">II", picture[16:24])
+    assert picture.startswith(b"\x89PNG")
+    assert (width, 600 < height < 1700) == (1400, True)
+    if n:
+        lines = np.frombuffer(zlib.decompress(picture[picture.index(b"IDAT") + 4 : -16]), np.uint8)
+        pixels = lines.reshape(height, 1 + 3 * width)[:, 1:].reshape(height, width, 3).astype(int)
+        for color in palette(2, dark=dark)[: min(n, 2)]:
+            assert (np.abs(pixels - color).sum(axis=2) < 60).any()
+
+
 # In a library
 
 
@@ -158,3 +256,23 @@ def test_a_map_that_cannot_be_kept_is_an_error(library: Library, monkeypatch: py
     monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError("read-only")))
     with pytest.raises(LibraryError, match="cannot be kept"):
         library.map()
+
+
+def test_the_command(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("soundalike.library.models.load", lambda *_: TinyModel())
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: object) -> tuple[int, str]:
+        result = CliRunner().invoke(main, ["map", *[str(one) for one in arguments], "-l", str(tmp_path / "library")])
+        return result.exit_code, result.stdout
+
+    code, text = call("--json")
+    records = [orjson.loads(line) for line in text.splitlines()]
+    assert (code, len(records)) == (0, 24)
+    assert {record["name"] for record in records} == {"rain", "dog barking", "piano"}
+    assert not (tmp_path / "map.html").exists()
+    assert call() == (0, "")
+    assert data_of((tmp_path / "map.html").read_bytes())["roots"] == ["sounds/"]
+    assert call("-o", tmp_path / "m.png", "-o", tmp_path / "m.html", "--color", "folder", "--dark")[0] == 0
+    assert (tmp_path / "m.png").read_bytes().startswith(b"\x89PNG")
+    assert call("-o", "map.jpg")[0] == 2

@@ -33,6 +33,10 @@ function densest(rows) {
   return [mean(X), mean(Y)];
 }
 
+const range = (A) => A.reduce(([low, high], v) => [Math.min(low, v), Math.max(high, v)], n ? [1, 0] : [0, 1]);
+const [[lowX, highX], [lowY, highY]] = [range(X), range(Y)];
+const [midX, midY, spanX, spanY] = [(lowX + highX) / 2, (lowY + highY) / 2, highX - lowX, highY - lowY];
+
 // ---- State
 
 const view = { x: 0.5, y: 0.5, scale: 1 }; // center in map units, pixels for one unit
@@ -105,7 +109,7 @@ function paint() {
   draw();
 }
 
-const fitted = () => Math.min(width, height) * 0.88;
+const fitted = () => 0.88 * Math.min(width / Math.max(spanX, 0.05), height / Math.max(spanY, 0.05));
 const pointSize = () => Math.min(18, Math.max(2.2, Math.min(9, 260 / Math.sqrt(n + 1)) * Math.pow(view.scale / fitted(), 0.45)));
 const toScreen = (x, y) => [(x - view.x) * view.scale + width / 2, height / 2 - (y - view.y) * view.scale];
 const toMap = (x, y) => [(x - width / 2) / view.scale + view.x, (height / 2 - y) / view.scale + view.y];
@@ -225,9 +229,6 @@ function fly(x, y, scale) {
   requestAnimationFrame(step);
 }
 
-const middle = () => [n ? (Math.min(...range(X)) + Math.max(...range(X))) / 2 : 0.5, n ? (Math.min(...range(Y)) + Math.max(...range(Y))) / 2 : 0.5];
-const range = (A) => { let low = 1, high = 0; for (const v of A) { if (v < low) low = v; if (v > high) high = v; } return [low, high]; };
-const [midX, midY] = middle();
 const showAll = () => fly(midX, midY, fitted());
 
 function resize() {
@@ -267,7 +268,7 @@ for (const name of ["pointerup", "pointercancel"])
     if (name === "pointerup" && travelled <= 4) choose(nearest(e.offsetX, e.offsetY), true);
   });
 over.addEventListener("pointerleave", () => hover(-1));
-over.addEventListener("wheel", (e) => { e.preventDefault(); zoomAt(e.offsetX, e.offsetY, Math.exp(-e.deltaY * (e.deltaMode ? 0.05 : 0.0016))); }, { passive: false });
+over.addEventListener("wheel", (e) => { e.preventDefault(); hover(-1); zoomAt(e.offsetX, e.offsetY, Math.exp(-e.deltaY * (e.deltaMode ? 0.05 : 0.0016))); }, { passive: false });
 over.addEventListener("dblclick", (e) => { const [x, y] = toMap(e.offsetX, e.offsetY); fly(x, y, Math.min(fitted() * 4000, view.scale * 2.5)); });
 $("in").onclick = () => zoomAt(width / 2, height / 2, 1.6);
 $("out").onclick = () => zoomAt(width / 2, height / 2, 1 / 1.6);
@@ -332,6 +333,7 @@ function choose(i, aloud, move = false) {
     if (move && (x < 40 || y < 40 || x > width - 40 || y > height - 40)) fly(X[i], Y[i], view.scale);
   }
   markList();
+  $(`sound-${i}`)?.scrollIntoView({ block: "nearest" });
   draw();
 }
 
@@ -377,7 +379,6 @@ function markList() {
   list[row ? "setAttribute" : "removeAttribute"]("aria-activedescendant", row ? row.id : "");
   if (!row) return;
   row.ariaSelected = "true";
-  row.scrollIntoView({ block: "nearest" });
 }
 
 $("list").addEventListener("keydown", (e) => {
@@ -398,6 +399,7 @@ $("search").addEventListener("input", () => {
   }
   paint();
   fillList();
+  $("list").scrollTop = 0;
   $("said").textContent = $("list-title").textContent;
 });
 $("search").addEventListener("keydown", (e) => { if (e.key === "ArrowDown" || e.key === "Enter") { e.preventDefault(); $("list").focus(); if (listed.length) choose(listed[0], e.key === "Enter", true); } });
@@ -457,7 +459,7 @@ addEventListener("keydown", (e) => {
 });
 
 document.querySelector("h1").textContent = data.title;
-$("count").textContent = `${n.toLocaleString()} sounds in ${groupings[0].names.length.toLocaleString()} clusters. Drag, scroll, click to hear.`;
+$("count").textContent = `${n.toLocaleString()} sounds in ${groupings[0].names.length.toLocaleString()} clusters`;
 startPoints();
 resize();
 setTheme(matchMedia("(prefers-color-scheme: dark)").matches);

@@ -13,15 +13,17 @@ from soundalike.map2d.scene import Scene
 from soundalike.types import F64
 
 Box = tuple[int, int, int, int]
-SIDE, EDGE, TOP = 1400, 60, 64  # pixels: the picture is SIDE x (SIDE + TOP)
+WIDTH, EDGE, TOP = 1400, 60, 64  # pixels; the picture is as high as the map asks for
+LOWEST, HIGHEST = 0.5, 1.1  # times the width
 LONGEST = 30  # letters of a name
+_HALO = [(x, y) for x in (-2, 0, 2) for y in (-2, 0, 2)]  # of paper around letters, so that they stand out
 _PAPER: dict[bool, Color] = {False: (250, 249, 246), True: (18, 19, 24)}
 _INK: dict[bool, Color] = {False: (36, 36, 46), True: (236, 236, 242)}
 _FAINT: dict[bool, Color] = {False: (110, 110, 124), True: (160, 162, 176)}
 
 
 def draw_picture(scene: Scene, title: str, *, by: str = "cluster", dark: bool = False) -> bytes:
-    """Draw the map as a PNG file of 1400 x 1464.
+    """Draw the map as a PNG file, 1400 pixels wide.
 
     Parameters
     ----------
@@ -30,13 +32,14 @@ def draw_picture(scene: Scene, title: str, *, by: str = "cluster", dark: bool = 
     dark : on dark paper
     """
     of, names = (scene.cluster, scene.clusters) if by == "cluster" else (scene.folder, scene.folders)
-    canvas = Canvas(SIDE, SIDE + TOP, _PAPER[dark])
+    places = _fitted(scene)
+    height = int(places[:, 1].max()) + EDGE if len(places) else WIDTH // 2
+    canvas = Canvas(WIDTH, max(height, int(LOWEST * WIDTH)), _PAPER[dark])
     canvas.text(EDGE, 30, _short(title, 70), _INK[dark])
     count = f"{len(scene.paths):,} sounds, {len(names)} {by}s"
-    canvas.text(SIDE - EDGE, 30, count, _FAINT[dark], align=1.0)
+    canvas.text(WIDTH - EDGE, 30, count, _FAINT[dark], align=1.0)
     if not len(of):
         return canvas.png()
-    places = _fitted(scene)
     _draw_points(canvas, places, np.array(palette(len(names), dark=dark), np.float32)[of])
     taken: list[Box] = []
     for number in np.argsort(-np.bincount(of, minlength=len(names)), kind="stable").tolist():
@@ -48,9 +51,13 @@ def draw_picture(scene: Scene, title: str, *, by: str = "cluster", dark: bool = 
 def _fitted(scene: Scene) -> F64:
     """Places ``(n, 2)`` in pixels."""
     places = np.stack([scene.x, -scene.y], axis=1).astype(np.float64)
-    low, high = places.min(axis=0), places.max(axis=0)
-    scale = (SIDE - 2 * EDGE) / max(float((high - low).max()), 1e-9)
-    fitted: F64 = (places - (low + high) / 2) * scale + np.array([SIDE / 2, SIDE / 2 + TOP])
+    if not len(places):
+        return places
+    low, span = places.min(axis=0), np.maximum(np.ptp(places, axis=0), 1e-9)
+    room = np.array([WIDTH - 2 * EDGE, HIGHEST * WIDTH - TOP - 2 * EDGE])
+    scale = float((room / span).min())
+    empty = np.maximum([room[0], LOWEST * WIDTH - TOP - 2 * EDGE] - span * scale, 0)
+    fitted: F64 = (places - low) * scale + empty / 2 + np.array([EDGE, EDGE + TOP])
     return fitted
 
 
@@ -58,18 +65,15 @@ def _draw_points(canvas: Canvas, places: F64, colors: npt.NDArray[np.float32]) -
     """Lay a soft disc for each point; where many lie, their colors mix."""
     radius = float(np.clip(120 / np.sqrt(len(places)), 1.5, 7))
     height, width = canvas.pixels.shape[:2]
-    weight, mixed = np.zeros(height * width), np.zeros((height * width, 3))
     reach = int(radius) + 1
-    whole = np.floor(places).astype(np.int64)
-    for step_y in range(-reach, reach + 1):
-        for step_x in range(-reach, reach + 1):
-            at = whole + np.array([step_x, step_y])
-            cover = np.clip(radius - np.hypot(*(at + 0.5 - places).T) + 0.5, 0, 1)
-            inside = (cover > 0) & (at >= 0).all(axis=1) & (at < (width, height)).all(axis=1)
-            spots, share = at[inside, 1] * width + at[inside, 0], cover[inside]
-            weight += np.bincount(spots, share, height * width)
-            for part in range(3):
-                mixed[:, part] += np.bincount(spots, share * colors[inside, part], height * width)
+    steps = np.arange(-reach, reach + 1)
+    at = np.floor(places).astype(np.int64)[:, None] + np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
+    cover = np.clip(radius - np.linalg.norm(at + 0.5 - places[:, None], axis=2) + 0.5, 0, 1)
+    inside = (cover > 0) & (at >= 0).all(axis=2) & (at < (width, height)).all(axis=2)
+    spots, share = (at[..., 1] * width + at[..., 0])[inside], cover[inside]
+    weight = np.bincount(spots, share, height * width)
+    shades = colors[np.nonzero(inside)[0]] * share[:, None]
+    mixed = np.stack([np.bincount(spots, shades[:, part], height * width) for part in range(3)], axis=1)
     seen = weight > 0
     opacity = np.minimum(weight[seen], 1)[:, None] * 0.9
     pixels = canvas.pixels.reshape(-1, 3)
@@ -78,7 +82,7 @@ def _draw_points(canvas: Canvas, places: F64, colors: npt.NDArray[np.float32]) -
 
 def _densest(places: F64) -> F64:
     """Middle of the fullest corner of a coarse grid: where a group's name goes."""
-    cells = (places // (SIDE / 24)).astype(np.int64)
+    cells = (places // (WIDTH / 24)).astype(np.int64)
     _, which, counts = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
     middle: F64 = places[which.ravel() == counts.argmax()].mean(axis=0)
     return middle
@@ -89,12 +93,13 @@ def _write(canvas: Canvas, text: str, at: F64, taken: list[Box], dark: bool) -> 
     scale = 2
     wide, high = LETTER_WIDTH * scale * len(text), LETTER_HEIGHT * scale
     for shift in _shifts(high + 8):
-        x = int(np.clip(at[0] - wide / 2, 8, SIDE - wide - 8))
-        y = int(np.clip(at[1] - high / 2 + shift, TOP, SIDE + TOP - high - 8))
+        x = int(np.clip(at[0] - wide / 2, 8, WIDTH - wide - 8))
+        y = int(np.clip(at[1] - high / 2 + shift, TOP, canvas.pixels.shape[0] - high - 8))
         box = (x - 6, y - 4, x + wide + 6, y + high + 4)
         if not any(box[0] < b[2] and box[2] > b[0] and box[1] < b[3] and box[3] > b[1] for b in taken):
             taken.append(box)
-            canvas.box(box[0], box[1], box[2] - box[0], box[3] - box[1], _PAPER[dark], 0.82)
+            for step_x, step_y in _HALO:
+                canvas.text(x + step_x, y + step_y, text, _PAPER[dark], scale=scale)
             canvas.text(x, y, text, _INK[dark], scale=scale)
             return
 
