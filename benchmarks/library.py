@@ -1,6 +1,7 @@
 """How fast and how right a library is, at 100,000 and 1,000,000 made-up sounds.
 
     python benchmarks/library.py [--rows 100000] [--folder /tmp] [--json out.json] [--no-index]
+    python benchmarks/library.py --rows 1000000 --keep /tmp/million     # made once, measured as often as you like
 
 The vectors are a mixture of 2,000 clusters with Zipf sizes, each with its own few directions, on the unit sphere: a
 world of sounds with neighbours. Questions are drawn from the same mixture and are not in the library. All timings
@@ -35,7 +36,7 @@ from soundalike.models.cards import POCKET
 from soundalike.types import F32, Embedding
 
 DIM, N_CENTERS, N_QUERIES, N_RESULTS = 512, 2000, 200, 20
-EFFORTS = (32, 64, 96, 128, 192, 256)
+EFFORTS = (30, 40, 48, 64, 96, 128, 192, 256)
 
 
 class Nobody:
@@ -58,11 +59,12 @@ class Mixture:
         self.directions = self.rng.normal(size=(64, 48, DIM)).astype(np.float32) / np.sqrt(DIM)
         self.directions *= spectrum[:, None] * 1.6
 
-    def draw(self, n: int) -> F32:
-        """Some unit vectors ``(n, DIM)``."""
-        which = self.rng.choice(N_CENTERS, n, p=self.shares)
-        vectors = self.centers[which] + 0.15 * self.rng.normal(size=(n, DIM)).astype(np.float32)
-        weights = self.rng.normal(size=(n, 48)).astype(np.float32)
+    def draw(self, n: int, seed: int | None = None) -> F32:
+        """Some unit vectors ``(n, DIM)``: the next ones, or those of a seed."""
+        rng = self.rng if seed is None else np.random.default_rng(seed)
+        which = rng.choice(N_CENTERS, n, p=self.shares)
+        vectors = self.centers[which] + 0.15 * rng.normal(size=(n, DIM)).astype(np.float32)
+        weights = rng.normal(size=(n, 48)).astype(np.float32)
         for kind in range(64):
             rows = which % 64 == kind
             vectors[rows] += weights[rows] @ self.directions[kind]
@@ -168,16 +170,16 @@ def serve(folder: Path, asked: Any, answered: Any) -> None:
             answered.put((time.time(), float(answer[0].score)))
 
 
-def measure_visible(folder: Path, mixture: Mixture, n_rows: int) -> dict[str, float]:
+def measure_visible(folder: Path, vectors: F32, n_rows: int) -> dict[str, float]:
     """From handing over one sound to another process's answer that has it."""
     asked, answered = multiprocessing.Queue(), multiprocessing.Queue()
     process = multiprocessing.Process(target=serve, args=(folder, asked, answered))
     process.start()
-    asked.put(mixture.draw(1)[0])
+    asked.put(vectors[0])
     answered.get()
     space, times, written = Space(1, POCKET.name, POCKET.level, Nobody.pipeline, DIM), [], []
     with writer_lock(folder, "benchmark"), closing(Writer(folder)) as writer:
-        for i, vector in enumerate(mixture.draw(50)):
+        for i, vector in enumerate(vectors):
             start = time.time()
             with writer.transaction():
                 put(writer, space, n_rows + i, vector, 1.0)
@@ -195,25 +197,36 @@ def measure_visible(folder: Path, mixture: Mixture, n_rows: int) -> dict[str, fl
     }
 
 
-def run(n_rows: int, folder: Path, with_index: bool) -> dict[str, Any]:
-    mixture = Mixture()
-    facts: dict[str, Any] = {"rows": n_rows, **fill(folder, n_rows, mixture)}
-    queries = mixture.draw(N_QUERIES)
-    start = time.perf_counter()
-    with Library.open(folder) as library:
-        library.search(queries[0])
-        facts["flat_files_s"] = time.perf_counter() - start
-        if with_index:
+def prepare(n_rows: int, folder: Path, mixture: Mixture, with_index: bool) -> dict[str, Any]:
+    """Make what is not there yet: the library, its flat files, its index; what each of them took."""
+    kept = folder / "made.json"
+    made: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {}
+    if not made:
+        made = {"rows": n_rows, **fill(folder / "library", n_rows, mixture)}
+        kept.write_text(json.dumps(made))
+    with Library.open(folder / "library") as library:
+        start = time.perf_counter()
+        library.search(mixture.draw(1, seed=1)[0])
+        made.setdefault("flat_files_s", time.perf_counter() - start)
+        if with_index and not library.status().n_indexed:
             start, cpu = time.perf_counter(), time.process_time()
             library.build_index()
-            facts["index_s"], facts["index_cpu_s"] = time.perf_counter() - start, time.process_time() - cpu
+            made["index_s"], made["index_cpu_s"] = time.perf_counter() - start, time.process_time() - cpu
+    kept.write_text(json.dumps(made))
+    return made
+
+
+def run(n_rows: int, folder: Path, with_index: bool) -> dict[str, Any]:
+    mixture = Mixture()
+    facts = prepare(n_rows, folder, mixture, with_index)
+    queries, folder = mixture.draw(N_QUERIES, seed=2), folder / "library"
     results: Any = multiprocessing.Queue()
     process = multiprocessing.Process(target=open_fresh, args=(folder, queries[0], results))
     process.start()
     facts |= results.get()
     process.join()
     facts["searches"] = list(measure(folder, queries, with_index))
-    facts |= measure_visible(folder, mixture, n_rows)
+    facts |= measure_visible(folder, mixture.draw(50, seed=time.time_ns()), n_rows)
     facts["files_mb"] = {path.name: round(path.stat().st_size / 1e6) for path in folder.rglob("*") if path.is_file()}
     return facts
 
@@ -232,17 +245,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, action="append")
     parser.add_argument("--folder", type=Path, help="where to put the libraries; about 6 KB for each row")
+    parser.add_argument("--keep", type=Path, help="make the library here if it is not there, and leave it")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--no-index", action="store_true")
     args = parser.parse_args()
     multiprocessing.set_start_method("spawn")
     everything = []
     for n_rows in args.rows or [100_000, 1_000_000]:
-        folder = Path(tempfile.mkdtemp(prefix="soundalike-bench-", dir=args.folder))
+        folder = args.keep or Path(tempfile.mkdtemp(prefix="soundalike-bench-", dir=args.folder))
         try:
+            folder.mkdir(exist_ok=True)
             everything.append(run(n_rows, folder, not args.no_index))
         finally:
-            shutil.rmtree(folder)
+            if not args.keep:
+                shutil.rmtree(folder)
         show(everything[-1])
         if args.json:
             args.json.write_text(json.dumps(everything, indent=1))

@@ -20,8 +20,8 @@ def allowed_ids(store: Store, filters: Filters) -> Ids:
     conditions = list(_conditions(filters))
     where = " AND ".join(sql for sql, _ in conditions) or "1"
     values = [value for _, part in conditions for value in part]
-    rows = store.query(f"SELECT id FROM sounds WHERE {where}", values)
-    ids = np.fromiter((sound_id for (sound_id,) in rows), np.int64, len(rows))
+    ((joined,),) = store.query(f"SELECT group_concat(id) FROM sounds WHERE {where}", values)
+    ids = np.fromstring(joined or "", np.int64, sep=",")  # one string is faster than a Python number for each
     ids.sort()
     return ids
 

@@ -37,6 +37,7 @@ Ids = npt.NDArray[np.int64]
 Matrix = npt.NDArray[Any]  # (n_rows, dim), float32 or float16
 _TABLES = {"sounds": ("vectors", "vector"), "segments": ("segments", "vectors")}
 _BATCH = 4096  # sounds read from the database at once
+_VERSION = 2  # of these files; those of another version are made anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class State:
     last_id: int = 0  # the newest sound in the rows
     gone_seq: int = 0  # deletions up to this one have no rows
     n_indexed: int = 0  # rows in the index file
+    version: int = _VERSION
 
     def name(self, kind: Kind, space: Space) -> str:
         """First part of the names of this generation's files."""
@@ -75,14 +77,20 @@ class MatrixFiles:
 
     def state(self) -> State:
         """State on disk; that of an empty cache if there is none or it is not ours."""
-        empty = State(self._library)
         try:
-            state = State(**orjson.loads(self._state_path.read_bytes()))
+            state = State(**{"version": 1, **orjson.loads(self._state_path.read_bytes())})
             sizes = [(self._path(state, end).stat().st_size, n) for end, n in self._strides()]
         except (OSError, ValueError, TypeError):
-            return empty
+            return self._empty()
         whole = all(size >= state.n_rows * stride for size, stride in sizes)
-        return state if whole and state.library == self._library else empty
+        ours = state.library == self._library and state.version == _VERSION
+        return state if whole and ours else self._empty()
+
+    def _empty(self) -> State:
+        """Begin a generation that no file is of: others may have the older ones mapped."""
+        names = (path.name.split("-") for path in self.folder.glob(f"{self.kind}-{self.space.id}-*"))
+        used = (int(number) for parts in names if (number := parts[2].split(".")[0]).isdecimal())
+        return State(self._library, generation=max(used, default=-1) + 1)
 
     def open(self, state: State) -> tuple[Matrix, Ids]:
         """Map the rows and their ids."""

@@ -18,6 +18,7 @@ EXACT_ROWS = 50_000  # up to here a scan takes less than 10 ms
 NARROW_ROWS = 20_000  # filters that leave no more than this are scanned
 _SLACK = 1e-5  # more than float32 sums can be wrong by
 _MOST = 4096  # rows asked of the index, at most
+_SPARE = 10  # rows asked of the index beyond those wanted: it ranks them less exactly
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,15 +90,14 @@ def _by_index(view: View, vector: F32, n: int, allowed: Ids | None, effort: int 
     assert view.index is not None
     share = 1.0 if allowed is None else max(len(allowed) / max(len(view.ids), 1), 1e-6)
     per_sound = len(view.ids) / max(view.n_sounds, 1)
-    n_asked = int((2 * n + 20) * per_sound / share)
+    n_asked = max(int((n + _SPARE) * per_sound / share), usual_effort(len(view.ids)) if effort is None else effort)
     if n_asked > _MOST:
         return None
-    found = view.index.search(vector, n_asked, usual_effort(len(view.ids)) if effort is None else effort)
+    found = view.index.search(vector, n_asked)
     newer = np.arange(view.state.n_indexed, len(view.ids))
     if len(newer):  # rows that the index has not seen
         scores = view.scores(vector, newer)
         found = np.concatenate([found, newer[_above(scores, view.ids[newer], n)]])
-    found = np.unique(found)
     if view.alive is not None:
         found = found[view.alive[found]]
     if allowed is not None:
@@ -109,12 +109,12 @@ def _by_index(view: View, vector: F32, n: int, allowed: Ids | None, effort: int 
 
 def usual_effort(n_rows: int) -> int:
     """Effort that finds 99 of 100 of the truly nearest: measured on 100,000 and 1,000,000 rows."""
-    return 64 if n_rows <= 200_000 else 192
+    return 48 if n_rows <= 200_000 else 96
 
 
 def _ranked(view: View, vector: F32, rows: Ids, n: int, *, exact: bool) -> Ranked:
     """Score rows in double precision; keep each sound's best row, and the best ``n`` sounds."""
-    scores = (view.take(rows).astype(np.float64) * vector.astype(np.float64)).sum(axis=1)
+    scores = np.einsum("ij,j->i", view.take(rows).astype(np.float64), vector.astype(np.float64))
     ids = view.ids[rows]
     order = np.lexsort((rows, -scores, ids))
     first = np.concatenate([[True], ids[order][1:] != ids[order][:-1]]) if len(order) else np.zeros(0, np.bool_)

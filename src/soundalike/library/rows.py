@@ -22,6 +22,7 @@ from soundalike.types import F32
 REOPEN_ROWS = 1024  # with so many rows in memory, see whether the files have grown
 Mask = npt.NDArray[np.bool_]
 _BLOCK = 8192  # rows scored at once
+_GATHERED = 512  # rows collected at once: they stay in the processor's cache until they are scored
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,18 +52,21 @@ class View:
     def rows_of(self, sound_ids: Ids) -> Ids:
         """Numbers of the rows of some sounds, ascending if the ids are; unknown sounds have none."""
         first = np.searchsorted(self.ids, sound_ids, "left")
+        if self.n_sounds == len(self.ids):  # a row for each sound
+            return first[self.ids[np.minimum(first, len(self.ids) - 1)] == sound_ids] if len(self.ids) else first[:0]
         counts = np.searchsorted(self.ids, sound_ids, "right") - first
-        if (counts == 1).all():
-            return np.asarray(first, np.int64)
         offsets = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         return np.asarray(np.repeat(first, counts) + offsets, np.int64)
 
     def take(self, rows: Ids) -> Matrix:
         """Vectors of some rows ``(n, dim)``, in the precision they are stored in."""
+        return self._take(rows, np.empty((len(rows), self.parts[0].shape[1]), self.parts[0].dtype))
+
+    def _take(self, rows: Ids, taken: Matrix) -> Matrix:
+        """Put some rows into an array."""
         n_files = len(self.parts[0])
         if not len(rows) or rows.max() < n_files:
-            return self.parts[0][rows]
-        taken = np.empty((len(rows), self.parts[0].shape[1]), self.parts[0].dtype)
+            return self.parts[0].take(rows, axis=0, out=taken, mode="clip")
         in_files = rows < n_files
         taken[in_files] = self.parts[0][rows[in_files]]
         taken[~in_files] = self.parts[1][rows[~in_files] - n_files]
@@ -73,8 +77,10 @@ class View:
         n = len(self.ids) if rows is None else len(rows)
         scores = np.empty(n, np.float32)
         if rows is not None:
-            for start in range(0, n, _BLOCK):
-                block = self.take(rows[start : start + _BLOCK])
+            gathered = np.empty((min(n, _GATHERED), len(vector)), self.parts[0].dtype)
+            for start in range(0, n, _GATHERED):
+                some = rows[start : start + _GATHERED]
+                block = self._take(some, gathered[: len(some)])
                 np.matmul(_f32(block), vector, out=scores[start : start + len(block)])
         else:
             at = 0

@@ -19,11 +19,11 @@ from soundalike.library.values import Sound, Space
 from soundalike.types import F32, F64, Failure
 
 Rows = list[tuple[Any, ...]]
+_MAPPED = 1 << 31  # bytes of the database that are read in place, not copied page by page
 _SOUND = (
     "id, path, duration_s, sample_rate, channels, container, codec, bits_per_sample, bit_rate, size, sha256, "
     "n_segments, added_at"
 )
-_TAGS = "(SELECT group_concat(name || char(31) || value, char(30)) FROM tags WHERE sound_id = sounds.id)"
 _SPACE = "SELECT id, model, level, pipeline, dim FROM spaces WHERE current = ? ORDER BY id DESC LIMIT 1"
 
 
@@ -49,6 +49,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._db = connect(folder)
+        self._db.execute(f"PRAGMA mmap_size={_MAPPED}")
         self._lock = threading.RLock()
 
     def close(self) -> None:
@@ -94,9 +95,11 @@ class Store:
         for start in range(0, len(ids), 500):
             part = ids[start : start + 500]
             marks = ",".join("?" * len(part))
-            for *row, tags in self.query(f"SELECT {_SOUND}, {_TAGS} FROM sounds WHERE id IN ({marks})", part):
-                pairs = [pair.split("\x1f", 1) for pair in tags.split("\x1e")] if tags else []
-                found[row[0]] = Sound(*(*row, dict(pairs)))
+            tags: dict[int, dict[str, str]] = {}
+            for sound_id, name, value in self.query(f"SELECT * FROM tags WHERE sound_id IN ({marks})", part):
+                tags.setdefault(sound_id, {})[name] = value
+            for row in self.query(f"SELECT {_SOUND} FROM sounds WHERE id IN ({marks})", part):
+                found[row[0]] = Sound(*row, tags.get(row[0], {}))
         return found
 
     def id_of(self, path: Path) -> int | None:
