@@ -2,6 +2,8 @@
 
     python benchmarks/aspects.py
 
+The last table is of a library: the same sounds as files, added with the model "pocket", searched with `weigh`.
+
 One aspect at a time is weighed, and the nearest of many sounds is asked for. Of the candidates none shares
 two properties with the query, so a hit on the weighed one cannot come from another.
 """
@@ -12,11 +14,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
+import soundfile
 
 from soundalike.aspects import ASPECTS, measure, similarities
+from soundalike.library import Library
 
 F32 = npt.NDArray[np.float32]
 SAMPLE_RATE = 22_050
@@ -107,6 +113,39 @@ def hit_rates(names: Sequence[str], most: int = 9) -> dict[str, dict[str, float]
     return rates
 
 
+def library_rates(folder: Path, weighings: Sequence[dict[str, float]], most: int = 9) -> list[dict[str, float]]:
+    """Search a library of synthesised sounds by each of them.
+
+    Parameters
+    ----------
+    folder : an empty one
+    weighings : what is given as ``weigh``; none weighs nothing, and only the model decides
+    most : values of each of pitch, cutoff and tempo
+
+    Returns
+    -------
+    per weighing, per property, the part of the first results that shares it with the query: as many results as
+    there are sounds that share it
+    """
+    names = ("pitch_hz", "cutoff_hz", "tempo_bpm")
+    made = {folder / "sounds" / f"{i:03}.wav": recipe for i, recipe in enumerate(recipes(names, most))}
+    (folder / "sounds").mkdir()
+    for path, recipe in made.items():
+        soundfile.write(path, synthesise(recipe), SAMPLE_RATE, subtype="FLOAT")
+    rates = []
+    with Library.create(folder / "library") as library:
+        library.add([folder / "sounds"])
+        for weigh in weighings:
+            shares = dict.fromkeys(names, 0.0)
+            for path, recipe in made.items():
+                answer = library.search(path, n=len(made), weigh=weigh or None)
+                for name in names:
+                    same = [getattr(made[match.path], name) == getattr(recipe, name) for match in answer]
+                    shares[name] += float(np.mean(same[: sum(same)])) / len(made)
+            rates.append(shares)
+    return rates
+
+
 def main() -> None:
     """Print the tables."""
     for names in (
@@ -117,6 +156,14 @@ def main() -> None:
         print("\nnearest sound shares ...", *(f"{name:>12}" for name in names))
         for weighed, rates in hit_rates(names).items():
             print(f"{weighed:24}", *(f"{100 * rate:11.0f} %" for rate in rates.values()))
+    alone: list[dict[str, float]] = [{aspect: 1, "meaning": 0} for aspect in ("pitch", "brightness", "rhythm")]
+    mixed: list[dict[str, float]] = [{"pitch": 2, "brightness": 1}, {"rhythm": 4, "brightness": 1, "meaning": 0.5}]
+    with TemporaryDirectory() as folder:
+        weighings = [{}, *alone, *mixed]
+        print("\nof the first results, so many share ...", *(f"{name:>12}" for name in list(PROPERTIES)[:3]))
+        for weigh, rates in zip(weighings, library_rates(Path(folder), weighings), strict=True):
+            said = ",".join(f"{name}={weight:g}" for name, weight in weigh.items()) or "(nothing)"
+            print(f"  --weigh {said:<31}", *(f"{100 * rate:10.0f} %" for rate in rates.values()))
     samples = synthesise(Recipe(length_s=10.0))
     times = []
     for _ in range(20):

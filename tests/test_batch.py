@@ -360,10 +360,10 @@ def test_an_unforeseen_error_costs_one_sound(
     model = band_model()
     embed = Model._embed_file
 
-    def fail(self: Model, path: Path, stop: Any) -> Any:
+    def fail(self: Model, path: Path, stop: Any, aspects: bool) -> Any:
         if path.name == "0.wav":
             raise RuntimeError("out of luck")
-        return embed(self, path, stop)
+        return embed(self, path, stop, aspects)
 
     monkeypatch.setattr(Model, "_embed_file", fail)
     results: list[object] = []

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # for pytest's importlib mode
+from soundalike.errors import LibraryError
 from soundalike.library import Filters, Library
 from tiny_model import TinyModel
 
@@ -30,6 +31,12 @@ def test_a_library_of_an_earlier_version(fixture: Path, caches: bool, tmp_path: 
         assert (hit.path.name, hit.start_s, hit.end_s) == ("s3.wav", 1.0, 2.0)
         assert hit.score == pytest.approx(1.0, abs=1e-3)
         assert len(library.search(text="and 3", filters=Filters(min_s=2.0))) == 11
+        known = next(sound.path for sound in library.sounds() if sound.path.name == "s3.wav")  # the file is gone
+        if fixture.name == "library_v1":
+            with pytest.raises(LibraryError, match="no aspects yet"):
+                library.search(known, weigh={"pitch": 1})
+        else:
+            assert len(library.search(known, weigh={"pitch": 1})) == 10
         new = tmp_path / "new.wav"
         new.write_text("new")
         library.add([new])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from soundalike.aspects import SIZE, VERSION
 from soundalike.embed import pool_vectors
 from soundalike.models.cards import POCKET
 from soundalike.types import F32, Embedding, Failure
@@ -40,7 +41,7 @@ class TinyModel:
         )  # fmt: skip
 
     def embed_files(
-        self, paths: Iterable[str | Path], workers: int | None = None
+        self, paths: Iterable[str | Path], workers: int | None = None, *, aspects: bool = False
     ) -> Iterator[Embedding | Failure]:
         for path in paths:
             try:
@@ -51,7 +52,8 @@ class TinyModel:
             if data.startswith("bad"):
                 yield Failure(Path(path), "not_audio", "no sound format is recognized in it")
             else:
-                yield self.embed_file(path)
+                result = self.embed_file(path)
+                yield replace(result, aspects=aspects_of(Path(path))) if aspects else result
 
     def embed_text(self, lines: Sequence[str]) -> F32:
         return np.stack([self._vector(line) for line in lines])
@@ -60,3 +62,10 @@ class TinyModel:
         seed = int.from_bytes(hashlib.sha256(line.encode()).digest()[:8], "big")
         vector = np.random.default_rng(seed).normal(size=self.card.dim)
         return (vector / np.linalg.norm(vector)).astype(np.float32)
+
+
+def aspects_of(path: Path) -> F32 | None:
+    """Made-up aspects of a file of text; one in ten has none."""
+    rng = np.random.default_rng(list(path.read_bytes()))
+    row = np.concatenate([[VERSION], rng.uniform(0, 1, SIZE - 1)])
+    return None if rng.uniform() < 0.1 else row.astype(np.float32)

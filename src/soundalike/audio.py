@@ -138,20 +138,20 @@ class Sound:
         return self._blocks
 
     def _run(self) -> Generator[F32, None, None]:
-        resampler = _Resampler(0, self.sample_rate)
+        resampler = Resampler(0, self.sample_rate)
         try:
             for block, rate in self._decoder.blocks():
                 if rate != resampler.from_rate:
                     yield from resampler.finish()
-                    resampler = _Resampler(rate, self.sample_rate)
+                    resampler = Resampler(rate, self.sample_rate)
                 yield from resampler.push(_flush_denormals(downmix(block)))
             yield from resampler.finish()
         finally:
             self._decoder.close()
 
 
-class _Resampler:
-    """A stream of blocks at one rate to blocks at another."""
+class Resampler:
+    """A stream of mono blocks at one rate to blocks of at most a second at another."""
 
     def __init__(self, from_rate: int, to_rate: int) -> None:
         self.from_rate = from_rate
@@ -161,11 +161,13 @@ class _Resampler:
             self._stream = soxr.ResampleStream(from_rate, to_rate, 1, dtype="float32", quality="HQ")
 
     def push(self, block: F32, *, last: bool = False) -> Iterator[F32]:
+        """Take a block ``(n,)``; what has come out at the other end."""
         out = block if self._stream is None else self._stream.resample_chunk(block, last=last)
         for start in range(0, len(out), self._to_rate):
             yield out[start : start + self._to_rate]
 
     def finish(self) -> Iterator[F32]:
+        """Give what is left."""
         return self.push(np.empty(0, np.float32), last=True)
 
 

@@ -9,9 +9,11 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from itertools import islice, takewhile
 from pathlib import Path
 from threading import Event
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +23,9 @@ from soundalike.errors import SoundError
 from soundalike.models.cards import ModelCard, card_of
 from soundalike.segments import split
 from soundalike.types import F32, Embedding, Failure, LevelRule, Segment
+
+if TYPE_CHECKING:
+    from soundalike.aspects import Listener
 
 
 class Model:
@@ -49,28 +54,34 @@ class Model:
         """Short hash of everything that decides a vector."""
         return self.card.pipeline
 
-    def embed_file(self, path: str | Path) -> Embedding:
+    def embed_file(self, path: str | Path, *, aspects: bool = False) -> Embedding:
         """Decode, split and encode one sound file.
+
+        Parameters
+        ----------
+        aspects : also measure `Embedding.aspects`
 
         Raises
         ------
         SoundError
             if the file cannot be read, is no sound, or is silent
         """
-        return self._embed_file(Path(path), Event())
+        return self._embed_file(Path(path), Event(), aspects)
 
-    def _embed_file(self, path: Path, stop: Event) -> Embedding:
+    def _embed_file(self, path: Path, stop: Event, aspects: bool) -> Embedding:
         """Embed one file; what comes back after ``stop`` was set is of no use."""
         with audio.read(path, self.card.sample_rate) as sound:
-            blocks = takewhile(lambda _: not stop.is_set(), sound)
+            listener = _listener(sound.sample_rate) if aspects else None
+            blocks = _heard(takewhile(lambda _: not stop.is_set(), sound), listener)
             pooled = self._encode(path, split(blocks, self.card.segments, self.card.sample_rate))
             info, duration_s, warnings = sound.info, sound.duration_s, sound.warnings
-        return self._embedding(
+        whole = self._embedding(
             path, pooled, duration_s, info.sample_rate, info.channels, sha256_of(path), tuple(warnings)
         )
+        return replace(whole, aspects=_aspects(path, listener, duration_s)) if aspects else whole
 
     def embed_files(
-        self, paths: Iterable[str | Path], workers: int | None = None
+        self, paths: Iterable[str | Path], workers: int | None = None, *, aspects: bool = False
     ) -> Iterator[Embedding | Failure]:
         """Embed many files, each on its own thread; results come as they are ready.
 
@@ -78,6 +89,7 @@ class Model:
         ----------
         paths : taken as they are needed, so an endless iterator is fine
         workers : threads; one per core by default
+        aspects : also measure `Embedding.aspects`
 
         Yields
         ------
@@ -91,7 +103,7 @@ class Model:
         try:
             while True:
                 free = 2 * workers - len(running)
-                running |= {pool.submit(self._try, Path(path), stop) for path in islice(waiting, free)}
+                running |= {pool.submit(self._try, Path(path), stop, aspects) for path in islice(waiting, free)}
                 if not running:
                     return
                 done, running = wait(running, return_when=FIRST_COMPLETED)
@@ -129,10 +141,10 @@ class Model:
         """Vectors ``(n, dim)`` of descriptions, in the space of the sounds."""
         return self.encoder.encode_text(lines)
 
-    def _try(self, path: Path, stop: Event) -> Embedding | Failure:
+    def _try(self, path: Path, stop: Event, aspects: bool) -> Embedding | Failure:
         """One bad file costs one file, whatever is wrong with it."""
         try:
-            return self._embed_file(path, stop)
+            return self._embed_file(path, stop, aspects)
         except SoundError as error:
             return Failure(path, error.code, error.reason)
         except Exception as error:  # not foreseen: named all the same, and its neighbours go on
@@ -165,6 +177,28 @@ class Model:
             path, vector, vectors, times_s, duration_s, sample_rate, channels, sha256,
             self.card.name, self.pipeline, warnings,
         )  # fmt: skip
+
+
+def _listener(sample_rate: int) -> Listener | None:
+    """Something that measures the aspects of a sound from blocks at this rate, if it is high enough."""
+    from soundalike.aspects import SAMPLE_RATE, Listener
+
+    return Listener(sample_rate) if sample_rate >= SAMPLE_RATE else None
+
+
+def _aspects(path: Path, listener: Listener | None, duration_s: float) -> F32:
+    """What the listener heard; without one, the file is decoded once more, at a higher rate."""
+    from soundalike.aspects import measure_file
+
+    return (listener.result(duration_s) if listener else measure_file(path)).to_array()
+
+
+def _heard(blocks: Iterable[F32], listener: Listener | None) -> Iterator[F32]:
+    """Blocks as they are, once the listener has heard them."""
+    for block in blocks:
+        if listener is not None:
+            listener.hear(block)
+        yield block
 
 
 def load_model(name: str = "pocket", device: str = "auto", level: LevelRule | None = None) -> Model:

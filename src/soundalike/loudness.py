@@ -22,7 +22,8 @@ ABSOLUTE_GATE_LUFS = -70.0
 RELATIVE_GATE_LU = -10.0
 _BINS_PER_BLOCK = 4
 _LEAD_S = 0.1  # the filter forgets within this time: to -200 dB
-_SIZE = 1 << 15  # of a transform
+_SIZE = 1 << 15  # of a transform, at most
+_SIZE_STEP = 1 << 12
 _SURROUND = 1.41
 _WEIGHTS = {5: (1.0, 1.0, 1.0, _SURROUND, _SURROUND), 6: (1.0, 1.0, 1.0, 0.0, _SURROUND, _SURROUND)}
 
@@ -86,7 +87,7 @@ class Meter:
         from scipy import fft
 
         both = np.concatenate([self._lead, block])
-        size = fft.next_fast_len(max(len(both), _SIZE), real=True)
+        size = -(-len(both) // _SIZE_STEP) * _SIZE_STEP
         spectrum = fft.rfft(both.T, size) * _response(size, self._kind[0])
         out = fft.irfft(spectrum, size)[:, len(self._lead) : len(both)]
         self._lead = both[-len(self._lead) :]
@@ -148,7 +149,7 @@ def k_weighting(frequencies_hz: F64) -> npt.NDArray[np.complex128]:
     return response
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def _response(size: int, sample_rate: int) -> npt.NDArray[np.complex64]:
     """K-weighting at the bins of a transform, (size // 2 + 1,)."""
     return k_weighting(np.arange(size // 2 + 1, dtype=np.float64) * (sample_rate / size)).astype(np.complex64)

@@ -59,6 +59,7 @@ class Embedding:
     model: str
     pipeline: str
     warnings: tuple[str, ...] = field(default=())  # damage that was survived
+    aspects: F32 | None = field(default=None, repr=False)  # a row of `soundalike.aspects`, if asked for
 
 
 @dataclass(frozen=True, slots=True)

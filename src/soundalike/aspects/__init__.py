@@ -12,14 +12,26 @@ All but loudness and length are blind to gain and to silence around the sound: f
 amplitude, and frames 40 dB below the loudest do not count.
 """
 
-from soundalike.aspects.measuring import SIZE, VERSION, Aspects, measure, measure_blocks, measure_file
-from soundalike.aspects.similarity import ASPECTS, similarities, similarity, weigh
+from soundalike.aspects.measuring import (
+    SIZE,
+    VERSION,
+    Aspects,
+    Listener,
+    measure,
+    measure_blocks,
+    measure_file,
+)
+from soundalike.aspects.similarity import ASPECTS, checked_weights, similarities, similarity, weigh
+from soundalike.features.spectral import SAMPLE_RATE
 
 __all__ = [
     "ASPECTS",
+    "SAMPLE_RATE",
     "SIZE",
     "VERSION",
     "Aspects",
+    "Listener",
+    "checked_weights",
     "measure",
     "measure_blocks",
     "measure_file",

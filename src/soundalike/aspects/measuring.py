@@ -20,7 +20,7 @@ VERSION = 1  # first number of every array; a change of meaning or of layout cou
 EXCERPT_S = 20.0  # a longer sound is measured in excerpts, evenly spread
 MOST_EXCERPTS = 6
 SOUNDING_DB = -40.0  # of the loudest frame: quieter ones do not count
-PITCH_STEP = 2  # a pitch is looked for in every second frame
+PITCH_STEP = 3  # a pitch is looked for in every third frame
 QUIETEST_LUFS = -70.0  # what silence counts as
 TONES_HZ, TEMPO_BPM, CENTER_HZ = 440.0, 120.0, 1000.0  # where the logarithms are 0
 
@@ -126,23 +126,54 @@ def measure_blocks(blocks: Iterable[F32], duration_s: float | None = None) -> As
     blocks : (n,) each
     duration_s : length of the sound, if it is known better than from the number of samples
     """
-    excerpts, meter, n_samples = _Excerpts(), Meter(), 0
+    listener = Listener(SAMPLE_RATE)
     for block in blocks:
-        excerpts.add(block)
-        meter.push(block[:, None], SAMPLE_RATE)
-        n_samples += block.size
-    analyses, kept = [], excerpts.kept()
-    peak = max(float(np.abs(excerpt).max(initial=0)) for excerpt in kept)
+        listener.hear(block)
+    return listener.result(duration_s)
+
+
+class Listener:
+    """Measures a sound while its blocks pass by on their way to something else.
+
+    Parameters
+    ----------
+    sample_rate : of the blocks, Hz; below `SAMPLE_RATE` the highest octaves are missing from what is measured
+    """
+
+    def __init__(self, sample_rate: int) -> None:
+        self._resampler = audio.Resampler(sample_rate, SAMPLE_RATE)
+        self._excerpts, self._meter, self._n_samples = _Excerpts(), Meter(), 0
+
+    def hear(self, block: F32) -> None:
+        """Take the next mono block ``(n,)``."""
+        self._take(self._resampler.push(block))
+
+    def _take(self, blocks: Iterable[F32]) -> None:
+        for block in blocks:
+            self._excerpts.add(block)
+            self._meter.push(block[:, None], SAMPLE_RATE)
+            self._n_samples += block.size
+
+    def result(self, duration_s: float | None = None) -> Aspects:
+        """Say what was heard; the length is the given one, if that is known better."""
+        self._take(self._resampler.finish())
+        frames, strength = _analyzed(self._excerpts.kept())
+        known: Values = {"length": float(np.log2(max(duration_s or self._n_samples / SAMPLE_RATE, 1e-3)))}
+        known |= _tones(frames) | _colors(frames) | _pulse(strength) | _levels(self._meter.result())
+        return Aspects(**known)  # type: ignore[arg-type]
+
+
+def _analyzed(excerpts: list[F32]) -> tuple[dict[str, F32], F32]:
+    """Frames and onset strength of all excerpts, at the same level for every sound: some features have floors."""
+    peak = max(float(np.abs(excerpt).max(initial=0)) for excerpt in excerpts)
     gain = 1 / peak if peak > 1e-30 else 1.0
-    for excerpt in kept:  # at the same level for every sound: some features have absolute floors
+    analyses = []
+    for excerpt in excerpts:
         analyses.append(Analysis(pitch_step=PITCH_STEP, from_silence=True))
         analyses[-1].take([excerpt * np.float32(gain)])
     columns = [analysis.frames for analysis in analyses]
     frames = {name: np.concatenate([column[name] for column in columns]) for name in columns[0]}
-    strength = np.concatenate([analysis.onset_strength for analysis in analyses])
-    known: Values = {"length": float(np.log2(max(duration_s or n_samples / SAMPLE_RATE, 1e-3)))}
-    known |= _tones(frames) | _colors(frames) | _pulse(strength) | _levels(meter.result())
-    return Aspects(**known)  # type: ignore[arg-type]
+    return frames, np.concatenate([analysis.onset_strength for analysis in analyses])
 
 
 class _Excerpts:

@@ -5,7 +5,7 @@ How fast a similarity falls is a choice, in steps that an ear would call clearly
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -44,17 +44,18 @@ def similarity(a: Aspects, b: Aspects) -> dict[str, float]:
     return dict(zip(ASPECTS, scores.tolist(), strict=True))
 
 
-def similarities(query: npt.ArrayLike, rows: npt.ArrayLike) -> F32:
+def similarities(query: npt.ArrayLike, rows: npt.ArrayLike, aspects: Sequence[str] = ASPECTS) -> F32:
     """How alike a sound is to many, per aspect.
 
     Parameters
     ----------
     query : (`SIZE`,), as `Aspects.to_array` gives it
     rows : (n, `SIZE`)
+    aspects : those that are wanted
 
     Returns
     -------
-    (n, n_aspects) in [0, 1], columns in the order of `ASPECTS`
+    (n, n_aspects) in [0, 1], columns in the order of ``aspects``
 
     Raises
     ------
@@ -63,14 +64,12 @@ def similarities(query: npt.ArrayLike, rows: npt.ArrayLike) -> F32:
     """
     one = _Columns(checked_rows(np.asarray(query, np.float32)[None]))
     many = checked_rows(np.asarray(rows, np.float32))
-    out = np.empty((len(many), len(ASPECTS)), np.float32)
+    out = np.empty((len(many), len(aspects)), np.float32)
     for start in range(0, len(many), _ROWS_AT_ONCE):
         part = slice(start, start + _ROWS_AT_ONCE)
         columns = _Columns(many[part])
-        for number, aspect in enumerate(
-            (_pitch, _noisiness, _timbre, _brightness, _rhythm, _loudness, _length)
-        ):
-            out[part, number] = aspect(one, columns)
+        for number, aspect in enumerate(aspects):
+            out[part, number] = _SIMILARITIES[aspect](one, columns)
     return out
 
 
@@ -82,12 +81,26 @@ def weigh(scores: F32, weights: Mapping[str, float]) -> F32:
     scores : (n, n_aspects), from `similarities`
     weights : per name of `ASPECTS`, not negative, not all 0; names left out weigh 0
     """
-    unknown = sorted(set(weights) - set(ASPECTS))
-    values = np.array([weights.get(name, 0.0) for name in ASPECTS], np.float32)
-    if unknown or not np.isfinite(values).all() or values.min() < 0 or not values.any():
-        raise ValueError(f"weights are positive numbers for {', '.join(ASPECTS)}; got {dict(weights)}")
-    out: F32 = np.einsum("na,a->n", scores, values / values.sum())
+    known = checked_weights(weights)
+    out: F32 = np.einsum("na,a->n", scores, np.array([known.get(name, 0.0) for name in ASPECTS], np.float32))
     return out
+
+
+def checked_weights(weights: Mapping[str, float], names: Sequence[str] = ASPECTS) -> dict[str, float]:
+    """Weights as parts of 1, those of 0 left out.
+
+    Raises
+    ------
+    ValueError
+        if a weight is negative or of no known name, or all are 0
+    """
+    values = np.array(list(weights.values()), np.float64)
+    if unknown := sorted(set(weights) - set(names)):
+        raise ValueError(f"there is no aspect {unknown[0]!r}; aspects: {', '.join(names)}")
+    if not np.isfinite(values).all() or (values < 0).any() or not values.any():
+        given = ", ".join(f"{name}={value:g}" for name, value in weights.items())
+        raise ValueError(f"weights of aspects are positive numbers, or 0 but not all of them; got {given or 'none'}")
+    return {name: value / float(values.sum()) for name, value in weights.items() if value}
 
 
 class _Columns:
@@ -172,3 +185,8 @@ def _loudness(a: _Columns, b: _Columns) -> F32:
 def _length(a: _Columns, b: _Columns) -> F32:
     """Ratio of the lengths."""
     return _near(a["length"] - b["length"], "length")
+
+
+_SIMILARITIES = dict(
+    zip(ASPECTS, (_pitch, _noisiness, _timbre, _brightness, _rhythm, _loudness, _length), strict=True)
+)

@@ -129,7 +129,7 @@ def _report(
             bar.show(progress, f"{progress.sound_s / max(time.monotonic() - started, 1e-3):.0f} x real time")
 
         done = run(on_progress)
-    if not quiet or done.n_added or done.n_moved or done.n_removed or done.n_failed:
+    if not quiet or done.n_added or done.n_moved or done.n_removed or done.n_failed or done.n_measured:
         _summarize(library, done, time.monotonic() - started)
     if done.n_failed and end:
         note("What failed and why: soundalike failures. To try those again: soundalike sync --retry")
@@ -141,9 +141,10 @@ def _summarize(library: Library, done: Progress, took_s: float) -> None:
         name = shown(folder)
         note(f"not there, or empty: {name}. Its sounds are kept; to forget them: soundalike remove {name}")
     removed = f"{done.n_removed} gone, " if done.n_removed else ""
+    measured = f"aspects of {done.n_measured} measured, " if done.n_measured else ""
     moved = f"{done.n_moved} moved or copied, " if done.n_moved else ""
     note(
-        f"{done.n_added} embedded ({clock(done.sound_s)} of sound in {clock(took_s)}), {moved}{removed}"
+        f"{done.n_added} embedded ({clock(done.sound_s)} of sound in {clock(took_s)}), {moved}{removed}{measured}"
         f"{done.n_unchanged} unchanged, {done.n_failed} failed. Library: {shown(library.path)}"
     )
 

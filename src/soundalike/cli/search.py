@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,16 @@ def _since(ctx: click.Context, param: click.Parameter, value: str | None) -> dat
         raise click.BadParameter(reason) from error
 
 
+def _weigh(ctx: click.Context, param: click.Parameter, value: str | None) -> dict[str, float] | None:
+    """Read ``pitch=2,brightness=1``."""
+    try:
+        pairs = [part.split("=") for part in value.split(",")] if value is not None else None
+        return None if pairs is None else {name.strip(): float(weight) for name, weight in pairs}
+    except ValueError as error:
+        reason = f"{value!r}: aspects and their weights are needed, such as pitch=2,brightness=1"
+        raise click.BadParameter(reason) from error
+
+
 def _weights(ctx: click.Context, param: click.Parameter, value: str | None) -> list[float] | None:
     """Read numbers with commas between."""
     try:
@@ -60,6 +71,13 @@ def _weights(ctx: click.Context, param: click.Parameter, value: str | None) -> l
     callback=_weights,
     metavar="NUMBERS",
     help="One for each part, in the order QUERY, --like, --text, --unlike: 1,0.5",
+)
+@click.option(
+    "--weigh",
+    callback=_weigh,
+    metavar="ASPECTS",
+    help="Rank by how alike sounds are in some ways: pitch=2,brightness=1. Aspects: pitch, noisiness, timbre, "
+    "brightness, rhythm, loudness, length; and meaning, which weighs 1 unless given.",
 )
 @click.option("--limit", "-n", default=20, show_default=True, type=click.IntRange(min=1), help="How many results.")
 @click.option(
@@ -110,8 +128,8 @@ def _weights(ctx: click.Context, param: click.Parameter, value: str | None) -> l
 @json_option
 def search(
     query: Path | None, text: tuple[str, ...], like: tuple[Path, ...], unlike: tuple[Path, ...],
-    weights: list[float] | None, limit: int, metric: Any, segments: bool, exact: bool | None,
-    effort: int | None, with_query: bool, copy_to: Path | None, m3u: Path | None, device: str,
+    weights: list[float] | None, weigh: dict[str, float] | None, limit: int, metric: Any, segments: bool,
+    exact: bool | None, effort: int | None, with_query: bool, copy_to: Path | None, m3u: Path | None, device: str,
     library: Path | None, as_json: bool, **filters: Any,
 ) -> None:  # fmt: skip
     """Find the sounds that are like QUERY, a sound file; or what --text says; or a mix."""
@@ -124,11 +142,11 @@ def search(
             answer = opened.search(
                 query, like=like, text=text, unlike=unlike, weights=weights, n=limit, metric=metric,
                 filters=_filters(**filters), segments=segments, exact=exact, effort=effort,
-                with_query=with_query,
+                with_query=with_query, weigh=weigh,
             )  # fmt: skip
         except ValueError as error:
             raise click.UsageError(str(error)) from error
-    _print(answer, as_json)
+    _print(answer, as_json, weigh or {})
     _keep(answer, copy_to, m3u)
 
 
@@ -144,7 +162,7 @@ def _filters(
     )  # fmt: skip
 
 
-def _print(answer: Answer, as_json: bool) -> None:
+def _print(answer: Answer, as_json: bool, weigh: Mapping[str, float]) -> None:
     if not answer.n_passed:
         note("No sound in the library passes these filters.")
     elif answer.nothing_alike:
@@ -155,7 +173,13 @@ def _print(answer: Answer, as_json: bool) -> None:
             continue
         chance = f"  {match.probability:4.0%}" if match.probability is not None else ""
         where = f"  {match.start_s:.2f}–{match.end_s:.2f} s" if match.start_s is not None else ""
-        click.echo(f"{match.score:7.4f}{chance}  {clock(match.duration_s):>10}{where}  {shown(match.path)}")
+        alike = "".join(f"  {name} {match.aspects[name]:.2f}" for name in _shown_aspects(weigh) if match.aspects)
+        click.echo(f"{match.score:7.4f}{chance}  {clock(match.duration_s):>10}{where}{alike}  {shown(match.path)}")
+
+
+def _shown_aspects(weigh: Mapping[str, float]) -> list[str]:
+    """Aspects that decide, for the table; JSON has all."""
+    return [name for name, weight in {**weigh, "meaning": weigh.get("meaning", 1.0)}.items() if weight]
 
 
 def record(rank: int, match: Match) -> dict[str, Any]:
@@ -166,6 +190,7 @@ def record(rank: int, match: Match) -> dict[str, Any]:
         "duration_seconds": sound.duration_s, "start_s": match.start_s, "end_s": match.end_s, "id": sound.id,
         "sample_rate": sound.sample_rate, "channels": sound.channels, "container": sound.container,
         "codec": sound.codec, "tags": dict(sound.tags) or None,
+        "aspects": dict(match.aspects) if match.aspects else None,
     }  # fmt: skip
     return {name: value for name, value in fields.items() if value is not None}
 

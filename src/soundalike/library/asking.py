@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from soundalike.folders import stamp_of
+from soundalike.aspects import measure_file
+from soundalike.folders import Stamp, stamp_of
+from soundalike.library import measured
 from soundalike.library.store import Store
 from soundalike.library.values import Embedder, Metric, Part, Query, Space
 from soundalike.types import F32, F64
@@ -60,14 +62,40 @@ def vector_of(store: Store, space: Space, part: Part, model: Callable[[], Embedd
             raise ValueError(f"a vector of this library is ({space.dim},), not {part.source.shape}")
         return part.source, None
     if isinstance(part.source, Path):
-        sound_id = store.id_of(part.source)
-        if sound_id is None:
-            return model().embed_file(part.source).vector, None
-        stamp, vector = stamp_of(part.source), store.vector(space, sound_id)
-        if vector is not None and (stamp.size, stamp.mtime_ns) == store.stamp(sound_id):
-            return vector, sound_id
-        return model().embed_file(part.source).vector, sound_id
+        unchanged = _unchanged(store, part.source)
+        vector = None if unchanged is None else store.vector(space, unchanged)
+        return model().embed_file(part.source).vector if vector is None else vector, store.id_of(part.source)
     return model().embed_text([part.source])[0], None
+
+
+def aspects_of(store: Store, query: Query) -> list[tuple[F32, float]]:
+    """Aspects of the sounds that a question asks for, and their weights.
+
+    Raises
+    ------
+    ValueError
+        if there is none: words have no aspects
+    SoundError
+        if a sound cannot be measured
+    """
+    found = []
+    for part in query.parts:
+        if isinstance(part.source, Path) and part.weight > 0:
+            unchanged = _unchanged(store, part.source)
+            row = None if unchanged is None else measured.row_of(store, unchanged)
+            found.append((measure_file(part.source).to_array() if row is None else row, part.weight))
+    if not found:
+        raise ValueError("aspects are weighed against a sound, and the question has none: add one to it")
+    return found
+
+
+def _unchanged(store: Store, path: Path) -> int | None:
+    """Id of the sound at a path, if the file is still what was embedded, or is gone."""
+    sound_id = store.id_of(path)
+    if sound_id is None:
+        return None
+    stamp = stamp_of(path)
+    return sound_id if stamp == Stamp(0, 0) or stamp == Stamp(*store.stamp(sound_id)) else None
 
 
 def in_metric(scores: F64, question: Question, metric: Metric) -> F64:

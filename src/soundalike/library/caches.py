@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from soundalike.errors import LibraryError
-from soundalike.library import ranking
+from soundalike.library import measured, ranking
 from soundalike.library.index import Index
 from soundalike.library.matrix import KINDS, Kind, MatrixFiles, State, read_rows, rows_of_sound
 from soundalike.library.store import Store
@@ -38,6 +38,8 @@ def update(store: Store, space: Space, on_build: OnBuild = no_report, *, index_f
     index_from : rows above which there is an index; `ranking.EXACT_ROWS` by default
     """
     index_from = ranking.EXACT_ROWS if index_from is None else index_from
+    if measured.are_complete(store):
+        append(store, measured.SPACE, "aspects")
     for kind in KINDS:
         files = MatrixFiles(store, space, kind)
         state = append(store, space, kind)
@@ -83,7 +85,7 @@ def spot_check(store: Store, space: Space, kind: Kind, files: MatrixFiles, state
     for row in {0, state.n_rows // 3, state.n_rows // 2, state.n_rows - 1}:
         truth = rows_of_sound(store, space, kind, int(ids[row]))
         first = int(np.searchsorted(ids, ids[row]))
-        if len(truth) and not np.array_equal(rows[first], truth[0]):
+        if len(truth) and rows[first].tobytes() != truth[0].tobytes():
             return False
     return True
 

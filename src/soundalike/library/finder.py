@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from soundalike.errors import LibraryError
-from soundalike.library import caches
-from soundalike.library.asking import Question, in_metric, question_of
+from soundalike.library import caches, measured
+from soundalike.library.asking import Question, aspects_of, in_metric, question_of
 from soundalike.library.calibration import calibration_of, is_nothing
 from soundalike.library.database import writer_lock
 from soundalike.library.filters import allowed_ids
-from soundalike.library.matrix import KINDS, Kind, MatrixFiles
+from soundalike.library.matrix import Ids, Kind, MatrixFiles
 from soundalike.library.ranking import Ranked, rank
 from soundalike.library.rows import Rows, View
 from soundalike.library.store import Store
 from soundalike.library.values import METRICS, Answer, Embedder, Filters, Match, Metric, Query, Space
+from soundalike.library.weighing import Weighed, parts_of_one, rank_weighed
 
 HEAL_ROWS = 20_000  # with so many sounds missing in the flat files, a reader appends them if nobody writes
 
@@ -33,12 +34,15 @@ class Options:
     exact: bool | None = None
     effort: int | None = None
     with_query: bool = False
+    weigh: Mapping[str, float] | None = None  # by the names of `weighing.NAMES`, not negative
 
     def __post_init__(self) -> None:
         if self.metric not in METRICS:
             raise ValueError(f"there is no metric {self.metric!r}; metrics: {', '.join(METRICS)}")
         if self.n < 1:
             raise ValueError("n is at least 1")
+        if self.weigh is not None and (self.segments or self.metric != "cosine" or self.exact is False):
+            raise ValueError("aspects are weighed over whole sounds, exactly: leave out segments, metric, approximate")
 
 
 class Finder:
@@ -55,20 +59,29 @@ class Finder:
         view = self.view(space, "segments" if options.segments else "sounds")
         allowed = allowed_ids(self._store, options.filters) if options.filters else None
         left_out = frozenset() if options.with_query else question.sound_ids
-        ranked = rank(
-            view,
-            question.vector,
-            options.n + len(left_out),
-            allowed=allowed,
-            exact=options.exact,
-            effort=options.effort,
-        )
-        matches = self._matches(ranked, view, question, options, space)
+        n, weighed = options.n + len(left_out), None
+        if options.weigh is None:
+            ranked = rank(view, question.vector, n, allowed=allowed, exact=options.exact, effort=options.effort)
+        else:
+            weighed = self._weighed(query, question, view, n, options.weigh, allowed)
+            ranked = weighed.ranked
+        matches = self._matches(ranked, view, question, options, space, weighed)
         kept = tuple(match for match in matches if match.sound.id not in left_out)[: options.n]
         n_passed = view.n_sounds if allowed is None else len(allowed)
         best = float(ranked.scores[0]) if len(ranked.scores) else -1.0
         nothing = is_nothing(space.model, kept, best, question.words_only)
         return Answer(kept, options.metric, ranked.exact, n_passed, nothing)
+
+    def _weighed(
+        self, query: Query, question: Question, view: View, n: int, weigh: Mapping[str, float], allowed: Ids | None
+    ) -> Weighed:
+        """Rank by aspects."""
+        if not measured.are_complete(self._store):
+            reason = "its sounds have no aspects yet: run `soundalike sync` while all its folders are there"
+            raise LibraryError(self._store.folder, reason)
+        weights = parts_of_one(weigh)
+        aspects = self.view(measured.SPACE, "aspects")
+        return rank_weighed(view, aspects, question.vector, aspects_of(self._store, query), weights, n, allowed)
 
     def view(self, space: Space, kind: Kind) -> View:
         """Give the rows as they are now."""
@@ -76,9 +89,9 @@ class Finder:
         if rows is None:
             last_id = MatrixFiles(self._store, space, kind).state().last_id
             if caches.n_newer(self._store, last_id) > HEAL_ROWS:
-                self._heal(space)
+                self._heal(space, kind)
             rows = Rows(self._store, space, kind)
-            self._rows = {key: old for key, old in self._rows.items() if key[0] == space.id}  # after a rebuild
+            self._rows = {key: old for key, old in self._rows.items() if key[1] != kind}  # that before a rebuild
             self._rows[space.id, kind] = rows
         return rows.refresh()
 
@@ -87,17 +100,21 @@ class Finder:
         for rows in self._rows.values():
             rows.reopen()
 
-    def _matches(self, ranked: Ranked, view: View, question: Question, options: Options, space: Space) -> list[Match]:
+    def _matches(
+        self, ranked: Ranked, view: View, question: Question, options: Options, space: Space, weighed: Weighed | None
+    ) -> list[Match]:
         sounds = self._store.sounds(ranked.ids.tolist())
-        scores = in_metric(ranked.scores, question, options.metric)
+        scores = weighed.scores if weighed else in_metric(ranked.scores, question, options.metric)
+        alike = weighed.alike if weighed else [None] * len(ranked.ids)
         calibration, words = calibration_of(space.model), question.words_only
         matches = []
         columns = (ranked.ids, ranked.rows, ranked.scores, scores)
-        for sound_id, row, cosine, score in zip(*(column.tolist() for column in columns), strict=True):
+        numbers = (column.tolist() for column in columns)
+        for sound_id, row, cosine, score, aspects in zip(*numbers, alike, strict=True):
             if sound_id in sounds:
                 times = self._times(view, space, sound_id, row) if options.segments else (None, None)
                 chance = calibration.probability(cosine, text=words) if calibration else None
-                matches.append(Match(sounds[sound_id], score, chance, *times))
+                matches.append(Match(sounds[sound_id], score, chance, *times, aspects))
         return matches
 
     def _times(self, view: View, space: Space, sound_id: int, row: int) -> tuple[float | None, float | None]:
@@ -108,12 +125,11 @@ class Finder:
         number = row - int(np.searchsorted(view.ids, sound_id))
         return float(found[1][number, 0]), float(found[1][number, 1])
 
-    def _heal(self, space: Space) -> None:
+    def _heal(self, space: Space, kind: Kind) -> None:
         """Write flat files that were deleted or broken off, if nobody is writing; else do with memory."""
         try:
             with writer_lock(self._store.folder, "search"):
-                for kind in KINDS:
-                    caches.append(self._store, space, kind)
+                caches.append(self._store, space, kind)
         except (LibraryError, OSError):
             return
 

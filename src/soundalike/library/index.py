@@ -20,7 +20,7 @@ from soundalike.library.matrix import Matrix
 from soundalike.types import F32
 
 CONNECTIVITY = 16
-EFFORT_BUILD = 96
+EFFORT_BUILD = 128
 _LARGEST = 8.0  # standard deviations of a unit vector's numbers that 127 stands for; what is beyond is cut off
 _BATCH = 2048  # rows handed over at once: an interruption waits for these
 
@@ -102,4 +102,5 @@ def eight_bits(rows: Matrix) -> npt.NDArray[np.int8]:
     1.0, which leaves a number of a long unit vector only some 10 steps.
     """
     scale = np.float32(127 / _LARGEST * rows.shape[-1] ** 0.5)
-    return np.clip(np.rint(np.asarray(rows, np.float32) * scale), -127, 127).astype(np.int8)
+    out: npt.NDArray[np.int8] = np.clip(np.rint(np.asarray(rows, np.float32) * scale), -127, 127).astype(np.int8)
+    return out

@@ -64,7 +64,7 @@ class Ingest:
         self._report()
 
     def _embed(self, paths: Iterator[Path], workers: int | None) -> None:
-        results = cast("Generator[Embedding | Failure]", self._model().embed_files(paths, workers))
+        results = cast("Generator[Embedding | Failure]", self._model().embed_files(paths, workers, aspects=True))
         with closing(results):
             for result in results:
                 path, stamp = path_bytes(result.path), self._stamps.pop(result.path)

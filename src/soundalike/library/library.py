@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,18 +12,18 @@ from typing import Self
 import numpy as np
 
 from soundalike.errors import LibraryError
-from soundalike.folders import find_sounds
-from soundalike.library import caches, ingest, models
+from soundalike.library import models
 from soundalike.library.answers import Answers
 from soundalike.library.asking import query_from
 from soundalike.library.database import is_made, writer_lock
 from soundalike.library.filters import allowed_ids
 from soundalike.library.finder import Finder, Options, current_space
-from soundalike.library.matrix import KINDS, Ids, MatrixFiles
-from soundalike.library.rebuild import n_rebuilt, rebuild_into
-from soundalike.library.store import Store, path_bytes
-from soundalike.library.values import Answer, Embedder, Filters, Metric, Progress, Query, Sound, Status
+from soundalike.library.matrix import Ids, MatrixFiles
+from soundalike.library.rebuild import n_rebuilt
+from soundalike.library.store import Store
+from soundalike.library.values import Answer, Embedder, Filters, Metric, Query, Sound, Status
 from soundalike.library.writer import Writer
+from soundalike.library.writing import Writing
 from soundalike.types import F32, F64, Failure
 
 
@@ -32,7 +32,7 @@ def default_path() -> Path:
     return Path(os.environ.get("SOUNDALIKE_LIBRARY") or Path.home() / ".soundalike")
 
 
-class Library(Answers):
+class Library(Writing, Answers):
     """A library of sounds: a folder with one database and its caches.
 
     Any number of processes may search while one writes. Safe to use from many threads.
@@ -47,9 +47,7 @@ class Library(Answers):
     """
 
     def __init__(self, path: Path, model: str | Embedder | None = None, device: str = "auto") -> None:
-        self.path = path
-        self._device = device
-        self._model: Embedder | None = None
+        self.path, self._device, self._model = path, device, None
         self._store = Store(path)
         self._finder = Finder(self._store)
         try:
@@ -165,138 +163,6 @@ class Library(Answers):
             raise LibraryError(self.path, f"there is no sound with the id {sound_id}")
         return found
 
-    # Bringing sounds in and out
-
-    def add(
-        self, paths: Iterable[str | Path], *, force: bool = False, retry: bool = False,
-        workers: int | None = None, on_progress: ingest.OnProgress = ingest.no_progress,
-    ) -> Progress:  # fmt: skip
-        """Add the sounds under folders and files: what is new or changed is embedded, the rest is not read.
-
-        Parameters
-        ----------
-        paths : folders, which `sync` will walk again, and files
-        force : embed again what is unchanged
-        retry : also try again what failed and has not changed
-        workers : files at once; one per core by default
-        on_progress : called after each sound, once it is on disk
-
-        Returns
-        -------
-        Counts. Killed at any moment, the library has every sound that was reported.
-        """
-        roots = [Path(path).expanduser() for path in paths]
-        files = [sound.path for sound in find_sounds(roots)]
-        with self._writing("add") as writer:
-            with writer.transaction():
-                for root in roots:
-                    writer.delete_below("left_out", path_bytes(root))
-                    if root.is_dir():
-                        writer.add_root(root)
-            return self._ingest(writer, files, Progress(len(files)), on_progress, force, retry, workers)
-
-    def sync(
-        self,
-        *,
-        retry: bool = False,
-        workers: int | None = None,
-        on_progress: ingest.OnProgress = ingest.no_progress,
-    ) -> Progress:
-        """Bring the library in step with the folders that were added: new, changed, moved and deleted files.
-
-        Sounds of a folder that is not there, or is empty, are kept: its drive may not be mounted.
-        Parameters as for `add`.
-        """
-        with self._writing("sync") as writer:
-            roots, away = ingest.reachable_roots(writer)
-            files = ingest.sounds_to_sync(writer, roots, away)
-            progress = Progress(len(files), unreachable=away)
-            self._ingest(writer, files, progress, on_progress, False, retry, workers)
-            progress.n_removed = ingest.drop_paths(writer, ingest.missing(writer, away))
-            return progress
-
-    def retry(self, *, workers: int | None = None, on_progress: ingest.OnProgress = ingest.no_progress) -> Progress:
-        """Try again the sounds that failed. Parameters as for `add`."""
-        with self._writing("retry") as writer:
-            files = [failure.path for failure in self._store.failures()]
-            return self._ingest(writer, files, Progress(len(files)), on_progress, False, True, workers)
-
-    def remove(self, paths: Iterable[str | Path]) -> int:
-        """Forget sounds, or all below folders; no file is touched, and `sync` does not bring them back.
-
-        Returns
-        -------
-        How many sounds were forgotten
-        """
-        keys = [path_bytes(Path(path).expanduser()) for path in paths]
-        with self._writing("remove") as writer:
-            n_sounds = 0
-            for key in keys:
-                n_sounds += ingest.drop_paths(writer, writer.paths_below(key))
-                with writer.transaction():
-                    writer.leave_out(key)
-            return n_sounds
-
-    def rebuild(
-        self,
-        model: str | Embedder,
-        *,
-        workers: int | None = None,
-        on_progress: ingest.OnProgress = ingest.no_progress,
-    ) -> Progress:
-        """Embed everything again with another model; the old one answers until this is complete.
-
-        Broken off, the next call goes on where it stopped. Sounds that the new model cannot take, or whose
-        file is gone, become failures. Parameters as for `add`.
-        """
-        model = models.load(model, self._device) if isinstance(model, str) else model
-        with self._writing("rebuild") as writer:
-            progress = rebuild_into(self._store, writer, model, workers, on_progress)
-            self._model = model
-            return progress
-
-    def _ingest(
-        self, writer: Writer, files: Sequence[Path], progress: Progress, on_progress: ingest.OnProgress,
-        force: bool, retry: bool, workers: int | None,
-    ) -> Progress:  # fmt: skip
-        space = current_space(self._store)
-
-        def on_commit() -> None:
-            caches.append(self._store, space, "sounds", at_least=caches.GROW_ROWS)
-
-        run = ingest.Ingest(writer, space, lambda: self.model, progress, on_progress, on_commit)
-        run.run(files, force=force, retry=retry, workers=workers)
-        return progress
-
-    @contextmanager
-    def _writing(self, doing: str) -> Iterator[Writer]:
-        """Be the writer; at the end the caches are brought in step.
-
-        Raises
-        ------
-        LibraryBusy
-            if another process is writing
-        """
-        with writer_lock(self.path, doing), closing(Writer(self.path)) as writer:
-            yield writer
-            writer.optimize()
-            self._update_caches()
-
-    def build_index(self) -> None:
-        """Make the index, or bring it in step, whatever the size of the library."""
-        with self._writing("build-index"):
-            for kind in KINDS:
-                caches.append(self._store, current_space(self._store), kind, at_least=1)
-            self._update_caches(index_from=0)
-
-    def _update_caches(self, index_from: int | None = None) -> None:
-        try:
-            caches.update(self._store, current_space(self._store), index_from=index_from)
-        except OSError as error:
-            reason = f"all sounds are saved, but the cache cannot be written ({error.strerror or error})"
-            raise LibraryError(self.path, reason) from error
-        self._finder.reopen()
-
     # Searching
 
     def search(
@@ -304,7 +170,7 @@ class Library(Answers):
         text: str | Iterable[str] = (), unlike: Iterable[str | Path] = (),
         weights: Sequence[float] | None = None, n: int = 20, metric: Metric = "cosine",
         filters: Filters | None = None, segments: bool = False, exact: bool | None = None,
-        effort: int | None = None, with_query: bool = False,
+        effort: int | None = None, with_query: bool = False, weigh: Mapping[str, float] | None = None,
     ) -> Answer:  # fmt: skip
         """Find the sounds that are nearest to a sound, to words, or to a mix of both.
 
@@ -321,18 +187,23 @@ class Library(Answers):
             by size
         effort : of the index: more finds more of the truly nearest, and takes longer
         with_query : also find the sounds of the library that the question is made of
+        weigh : rank by aspects: how much "pitch", "noisiness", "timbre", "brightness", "rhythm", "loudness" and
+            "length" count, 0 unless given, and "meaning", the cosine, 1 unless given; the question needs a sound.
+            Each match then has its `Match.aspects`, and its score is their weighed mean, [0, 1]
 
         Raises
         ------
         SoundError
             if a sound of the question cannot be embedded
         ValueError
-            if there is no question, or its parts cancel each other
+            if there is no question, its parts cancel each other, or there is no such aspect
+        LibraryError
+            if aspects are weighed that the library does not have yet
         """
         whole = query_from(query, like, [text] if isinstance(text, str) else text, unlike, weights)
         options = Options(
             n=n, metric=metric, filters=filters or Filters(), segments=segments, exact=exact, effort=effort,
-            with_query=with_query,
+            with_query=with_query, weigh=weigh,
         )  # fmt: skip
         return self._finder.search(whole, options, lambda: self.model)
 

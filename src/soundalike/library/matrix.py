@@ -1,6 +1,7 @@
 """Vectors as flat files beside the database: a cache that can be deleted at any time.
 
-For each space and kind ("sounds": float32, a row per sound; "segments": float16, a row per segment) there are
+For each space and kind ("sounds" and "aspects": float32, a row per sound; "segments": float16, a row per segment)
+there are
 
     sounds-1-2.rows     the matrix, row after row, in the order of the sounds' ids; generation 2 of space 1
     sounds-1-2.ids      int64: the sound that each row belongs to
@@ -30,12 +31,12 @@ from soundalike.library import schema
 from soundalike.library.store import Store
 from soundalike.library.values import Space
 
-Kind = Literal["sounds", "segments"]
-KINDS: tuple[Kind, ...] = ("sounds", "segments")
+Kind = Literal["sounds", "segments", "aspects"]
+KINDS: tuple[Kind, ...] = ("sounds", "segments")  # of a model
 FOLDER = "cache"
 Ids = npt.NDArray[np.int64]
 Matrix = npt.NDArray[Any]  # (n_rows, dim), float32 or float16
-_TABLES = {"sounds": ("vectors", "vector"), "segments": ("segments", "vectors")}
+_TABLES = {"sounds": ("vectors", "vector"), "segments": ("segments", "vectors"), "aspects": ("aspects", "row")}
 _BATCH = 4096  # sounds read from the database at once
 _VERSION = 2  # of these files; those of another version are made anew
 
@@ -59,7 +60,7 @@ class State:
 
 def dtype_of(kind: Kind) -> np.dtype[Any]:
     """Tell the number type of the rows."""
-    return np.dtype("<f4" if kind == "sounds" else "<f2")
+    return np.dtype("<f2" if kind == "segments" else "<f4")
 
 
 class MatrixFiles:

@@ -68,11 +68,11 @@ def _by_scan(view: View, vector: F32, n: int, allowed: Ids | None) -> Ranked:
     else:
         scores = view.scores(vector, rows)
     ids = view.ids if rows is None else view.ids[rows]
-    best = _above(scores, ids, n)
+    best = above(scores, ids, n)
     return _ranked(view, vector, best if rows is None else rows[best], n, exact=True)
 
 
-def _above(scores: F32, ids: Ids, n: int) -> Ids:
+def above(scores: F32, ids: Ids, n: int) -> Ids:
     """Positions that can be among the best ``n`` sounds, however the last digits of their scores fall."""
     sound_scores = scores
     if len(ids) > 1 and (ids[1:] == ids[:-1]).any():  # segments: the best of each sound
@@ -97,7 +97,7 @@ def _by_index(view: View, vector: F32, n: int, allowed: Ids | None, effort: int 
     newer = np.arange(view.state.n_indexed, len(view.ids))
     if len(newer):  # rows that the index has not seen
         scores = view.scores(vector, newer)
-        found = np.concatenate([found, newer[_above(scores, view.ids[newer], n)]])
+        found = np.concatenate([found, newer[above(scores, view.ids[newer], n)]])
     if view.alive is not None:
         found = found[view.alive[found]]
     if allowed is not None:

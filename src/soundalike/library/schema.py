@@ -46,6 +46,11 @@ MIGRATIONS = (
     CREATE TABLE segments (key INTEGER PRIMARY KEY, vectors BLOB NOT NULL, times_s BLOB NOT NULL);
     CREATE TABLE gone (seq INTEGER PRIMARY KEY AUTOINCREMENT, sound_id INTEGER NOT NULL);
     """,
+    # Aspects of each sound, `soundalike.aspects`. Their space is the version of their layout, for any model; it counts
+    # once `about` has "aspects" with that version: then every sound has a row, of NaN where nothing could be measured.
+    """
+    CREATE TABLE aspects (key INTEGER PRIMARY KEY, row BLOB NOT NULL)
+    """,
 )
 VERSION = len(MIGRATIONS)
 

@@ -99,7 +99,7 @@ class Store:
             for sound_id, name, value in self.query(f"SELECT * FROM tags WHERE sound_id IN ({marks})", part):
                 tags.setdefault(sound_id, {})[name] = value
             for row in self.query(f"SELECT {_SOUND} FROM sounds WHERE id IN ({marks})", part):
-                found[row[0]] = Sound(*row, tags.get(row[0], {}))
+                found[row[0]] = Sound(*(*row, tags.get(row[0], {})))
         return found
 
     def id_of(self, path: Path) -> int | None:

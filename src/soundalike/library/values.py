@@ -28,8 +28,10 @@ class Embedder(Protocol):
     def embed_file(self, path: str | Path) -> Embedding:
         """Embed one sound."""
 
-    def embed_files(self, paths: Iterable[str | Path], workers: int | None = None) -> Iterator[Embedding | Failure]:
-        """Embed many sounds, as they are ready."""
+    def embed_files(
+        self, paths: Iterable[str | Path], workers: int | None = None, *, aspects: bool = False
+    ) -> Iterator[Embedding | Failure]:
+        """Embed many sounds, as they are ready; if asked, measure their aspects on the way."""
 
     def embed_text(self, lines: Sequence[str]) -> F32:
         """Vectors of descriptions."""
@@ -79,10 +81,11 @@ class Match:
     """One result of a search."""
 
     sound: Sound
-    score: float  # in the metric that was asked for: cosine and dot higher, euclidean lower is closer
+    score: float  # in the metric that was asked for: cosine and dot higher, euclidean lower is closer; or weighed
     probability: float | None = None  # that it is what was asked for, where the model card can tell
     start_s: float | None = None  # the stretch that matches best, when segments were searched
     end_s: float | None = None
+    aspects: Mapping[str, float] | None = None  # how alike in each, [0, 1], when they are weighed
 
     @property
     def path(self) -> Path:
@@ -192,12 +195,13 @@ class Progress:
     n_removed: int = 0  # gone from disk (sync)
     sound_s: float = 0.0  # seconds of sound embedded in this run
     unreachable: list[Path] = field(default_factory=list)  # folders that are not there: their sounds are kept
+    n_measured: int = 0  # aspects of sounds that an earlier version has added (sync)
     last: Embedding | Failure | None = None
 
     @property
     def n_seen(self) -> int:
         """Sounds that are dealt with."""
-        return self.n_unchanged + self.n_added + self.n_moved + self.n_failed
+        return self.n_unchanged + self.n_added + self.n_moved + self.n_failed + self.n_measured
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from soundalike.folders import Stamp
-from soundalike.library import schema
+from soundalike.library import measured, schema
 from soundalike.library.database import connect, write_errors
 from soundalike.library.store import below, path_bytes
 from soundalike.library.values import Embedder, Space
-from soundalike.types import Embedding, Failure
+from soundalike.types import F32, Embedding, Failure
 
 _COPIED = "sha256, duration_s, sample_rate, channels, container, codec, bits_per_sample, bit_rate, n_segments, warnings"
 _COLUMNS = f"path, size, mtime_ns, {_COPIED}, added_at"
@@ -151,7 +151,14 @@ class Writer:
             tags = [(sound_id, name, value) for name, value in facts.tags.items()]
             self._db.executemany("INSERT INTO tags VALUES (?,?,?)", tags)
             self.put_vectors(space, sound_id, result)
+            self.put_aspects(sound_id, result.aspects)
         return sound_id
+
+    def put_aspects(self, sound_id: int, row: F32 | None) -> None:
+        """Keep the aspects of a sound; None: they could not be measured."""
+        row = measured.UNKNOWN if row is None or not np.isfinite(row).all() else row
+        key = schema.key_of(measured.SPACE.id, sound_id)
+        self.query("INSERT OR REPLACE INTO aspects VALUES (?,?)", [key, np.asarray(row, np.float32).tobytes()])
 
     def put_vectors(self, space: Space, sound_id: int, result: Embedding) -> None:
         """Keep the vectors of a sound in a space."""
@@ -177,6 +184,8 @@ class Writer:
             copied = self._db.execute(sql, values).lastrowid
             assert copied is not None
             self.query("INSERT INTO tags SELECT ?, name, value FROM tags WHERE sound_id = ?", [copied, sound_id])
+            keys = [schema.key_of(measured.SPACE.id, id_) for id_ in (copied, sound_id)]
+            self.query("INSERT INTO aspects SELECT ?, row FROM aspects WHERE key = ?", keys)
             for (space,) in self.query("SELECT id FROM spaces"):
                 keys = [schema.key_of(space, copied), schema.key_of(space, sound_id)]
                 self.query("INSERT INTO vectors SELECT ?, vector FROM vectors WHERE key = ?", keys)
@@ -211,6 +220,7 @@ class Writer:
                 key = schema.key_of(space, sound_id)
                 self.query("DELETE FROM vectors WHERE key = ?", [key])
                 self.query("DELETE FROM segments WHERE key = ?", [key])
+            self.query("DELETE FROM aspects WHERE key = ?", [schema.key_of(measured.SPACE.id, sound_id)])
             self.query("DELETE FROM tags WHERE sound_id = ?", [sound_id])
             self.query("DELETE FROM sounds WHERE id = ?", [sound_id])
             self.query("INSERT INTO gone (sound_id) VALUES (?)", [sound_id])
@@ -251,7 +261,9 @@ class Writer:
 
     def begin_space(self, model: Embedder, *, current: bool) -> None:
         """Make a space for a model; the first one makes the library."""
-        self.query("INSERT OR IGNORE INTO about VALUES ('id', ?)", [uuid.uuid4().hex])
+        if not self.query("SELECT 1 FROM spaces"):  # a new library
+            self.set_about("id", uuid.uuid4().hex)
+            self.set_about("aspects", str(measured.SPACE.id))
         card = model.card
         values = [card.name, card.level, model.pipeline, card.dim, current]
         self.query("INSERT INTO spaces (model, level, pipeline, dim, current) VALUES (?,?,?,?,?)", values)
