@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TORCH := .venv-torch
+STORES := .venv-stores
 # networks to compare with, each without the packages of its year
 REFERENCES := msclap==1.3.4 panns-inference==0.1.1 torch-vggish-yamnet==0.2.1 aisfx==0.1.2 musicnn==0.1.0 Resemblyzer==0.1.4
 
-.PHONY: demo test test-torch lint format wheel bench clean
+.PHONY: demo test test-torch test-stores lint format wheel bench clean
 
 demo: $(VENV)/run
 	$(BIN)/soundalike demo --out demo-out
@@ -17,6 +18,9 @@ test: $(VENV)/test wheel
 
 test-torch: $(TORCH)/ready
 	$(TORCH)/bin/python -m pytest tests/live -m torch
+
+test-stores: $(STORES)/ready  # vector databases: real ones where they run here, stand-ins for the rest
+	$(STORES)/bin/python -m pytest tests/test_push.py
 
 lint: $(VENV)/test
 	$(BIN)/ruff check .
@@ -33,7 +37,7 @@ bench: $(VENV)/bench
 	$(BIN)/python benchmarks/speed.py
 
 clean:
-	rm -rf $(VENV) $(TORCH) dist build demo-out
+	rm -rf $(VENV) $(TORCH) $(STORES) dist build demo-out
 
 $(VENV)/run: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -55,4 +59,10 @@ $(TORCH)/ready: pyproject.toml
 	$(TORCH)/bin/python -m pip install --quiet torch==2.13.0
 	$(TORCH)/bin/python -m pip install --quiet --editable . --group test --group train --group reference
 	$(TORCH)/bin/python -m pip install --quiet --no-deps --target $(TORCH)/references $(REFERENCES)
+	touch $@
+
+$(STORES)/ready: pyproject.toml
+	$(PYTHON) -m venv $(STORES)
+	$(STORES)/bin/python -m pip install --quiet --upgrade pip
+	$(STORES)/bin/python -m pip install --quiet --editable . --group test --group stores
 	touch $@

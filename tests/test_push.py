@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
-from collections.abc import Iterator
+import os
+import pickle
+import re
+import subprocess
+import sys
+import textwrap
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import numpy as np
+import orjson
 import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 
-from memory_store import exact_score, passes
+from memory_store import Kept, MemoryStore, exact_score, passes
+from soundalike.cli import main
 from soundalike.errors import PipelineMismatch, StoreError
-from soundalike.push import Where, ask, pull, push
+from soundalike.library import Library
+from soundalike.push import Row, Target, Where, ask, pull, push, retry
 from soundalike.push.contract import Metric, Shape
-from soundalike.push.sources import Source, make_row
+from soundalike.push.retry import may_pass, patiently
+from soundalike.push.sources import Source, make_row, record_of, row_id
 from store_backends import NEEDS, Opener, Servers
+from tiny_model import TinyModel
 
 pytestmark = [  # the clients' own
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:XDG_RUNTIME_DIR"),
+    pytest.mark.filterwarnings("ignore:Exception ignored in. <socket"),
 ]
 DIM, N_ROWS = 16, 240
 
@@ -32,8 +52,14 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 
 @pytest.fixture(params=NEEDS)
-def opener(request: pytest.FixtureRequest, servers: Servers) -> Opener:
-    return servers.opener(request.param)
+def opener(
+    request: pytest.FixtureRequest, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Opener]:
+    monkeypatch.setenv("PINECONE_API_KEY", "a key for the stand-in")
+    yield servers.opener(request.param)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # some clients leave sockets open
+        gc.collect()
 
 
 def make_source(n_rows: int = N_ROWS, dim: int = DIM, pipeline: str = "p1", unit: bool = True) -> Source:
@@ -158,3 +184,185 @@ def test_dry_run_writes_nothing_and_absence_is_said(opener: Opener) -> None:
         store.create(Shape(DIM, "cosine"))
         assert store.shape() == Shape(DIM, "cosine")
         assert (store.count(Where()), list(store.read())) == (0, [])
+
+
+# What holds for every store, shown on the plainest
+
+
+class Cut(MemoryStore):
+    """Loses the connection at every third write, before or after the rows have arrived."""
+
+    n_calls = 0
+
+    def upsert(self, rows: Sequence[Row]) -> None:
+        self.n_calls += 1
+        if self.n_calls % 3 == 1:
+            raise ConnectionResetError("cut before")
+        super().upsert(rows)
+        if self.n_calls % 3 == 2:
+            raise InterruptedError("cut after")
+
+
+def test_network_cut_in_the_middle_is_survived(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "FIRST_WAIT_S", 0.001)
+    store, waits = Cut(Kept()), list[str]()
+    done = push(make_source(), store, on_wait=lambda wait_s, error: waits.append(str(error)))
+    assert (done.n_written, store.count(Where())) == (N_ROWS, N_ROWS)
+    assert done.n_retries == len(waits) >= 2
+    assert {"cut before", "cut after"} == set(waits)
+
+
+def test_only_errors_that_may_pass_are_tried_again() -> None:
+    class Told(Exception):
+        def __init__(self, status_code: int) -> None:
+            super().__init__(f"status {status_code}")
+            self.status_code = status_code
+
+    assert [may_pass(Told(status)) for status in (503, 429, 500, 400, 401, 404)] == [True] * 3 + [False] * 3
+    assert may_pass(TimeoutError())
+    assert not may_pass(ValueError())
+    waits: list[float] = []
+
+    calls: list[int] = []
+
+    def refuse(status: int) -> None:
+        calls.append(status)
+        raise Told(status)
+
+    for status in (503, 401):
+        with pytest.raises(Told):
+            patiently(partial(refuse, status), sleep=waits.append)
+    assert calls == [503] * retry.TRIES + [401]
+    assert waits == sorted(waits)
+    assert 0.3 < waits[0] < 0.7
+    assert 10 < waits[-1] < 21
+
+
+def test_killed_push_goes_on(tmp_path: Path) -> None:
+    code = """
+        import os, pickle, sys, test_push as t
+        from memory_store import Kept, MemoryStore
+        class Dies(MemoryStore):
+            def upsert(self, rows):
+                super().upsert(rows)
+                if len(self._kept.rows) >= 120:
+                    pickle.dump(self._kept, open(sys.argv[1], "wb")); os.kill(os.getpid(), 9)
+        t.push(t.make_source(), Dies(Kept()))
+    """
+    path = tmp_path / "kept"
+    command = [sys.executable, "-c", textwrap.dedent(code), str(path)]
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == -9, done.stderr
+    store = MemoryStore(pickle.loads(path.read_bytes()))
+    assert store.count(Where()) == 120
+    rest = push(make_source(), store)
+    assert (rest.n_unchanged, rest.n_written, store.count(Where())) == (120, N_ROWS - 120, N_ROWS)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_what_is_not_finite_reaches_no_store(wrong: float) -> None:
+    source = make_source()
+    source.rows[5].vector[3] = wrong
+    store = MemoryStore(Kept())
+    with pytest.raises(StoreError, match=r"5.*not finite"):
+        push(source, store)
+    assert store.shape() is None
+
+
+def test_foreign_collection_and_other_kind_are_refused() -> None:
+    kept = Kept(Shape(DIM, "cosine"), {"x": Row("x", np.ones(DIM, np.float32), {"title": "theirs"})})
+    with pytest.raises(PipelineMismatch, match=r"not pushed by soundalike.*p1|p1.*not pushed by soundalike"):
+        push(make_source(), MemoryStore(kept))
+    store = MemoryStore(Kept())
+    push(make_source(), store)
+    with pytest.raises(StoreError, match="holds vectors of sounds"):
+        push(replace(make_source(), kind="segment"), store)
+
+
+def test_ids_follow_from_the_content() -> None:
+    vector = np.ones(3, np.float32)
+    one = make_row(fields_of(1), vector)
+    moved = make_row(fields_of(1) | {"path": "b/other.wav", "filename": "other.wav"}, vector)
+    part = make_row(fields_of(1) | {"kind": "segment", "start_s": 2.5, "end_s": 7.5}, vector)
+    assert one.id == moved.id == row_id(str(one.fields["sha256"]))
+    assert len({one.id, part.id, make_row(fields_of(2), vector).id}) == 3
+    assert one.fields["digest"] != moved.fields["digest"]
+    assert row_id("0" * 64) == "9ec717c2-629a-5035-b3bb-26bd65faba67"  # for ever: collections would double
+
+
+@given(st.text(), st.dictionaries(st.text(min_size=1).filter(lambda t: "=" not in t), st.text(), max_size=3))
+def test_a_row_survives_export_and_return(name: str, tags: dict[str, str]) -> None:
+    row = make_row(fields_of(1) | {"path": name, "tags": tags}, np.ones(3, np.float32))
+    back = record_of(row)
+    again = make_row(back, back["embedding"])
+    assert (again.id, again.fields) == (row.id, row.fields)
+
+
+@pytest.mark.parametrize(
+    ("text", "store", "place", "collection"),
+    [
+        ("qdrant://host:6333/fx", "qdrant", "http://host:6333", "fx"),
+        ("qdrant+https://host/fx", "qdrant", "https://host", "fx"),
+        ("qdrant:some/folder", "qdrant", "some/folder", "sounds"),
+        ("chroma:/abs?collection=fx", "chroma", "/abs", "fx"),
+        ("pinecone://index/space", "pinecone", "index", "space"),
+        ("pgvector://me@host/db?table=fx", "postgresql", "postgresql://me@host/db", "fx"),
+        ("milvus:a.db?collection=fx", "milvus", "a.db", "fx"),
+        ("lance:s3://bucket/x?collection=fx", "lance", "s3://bucket/x", "fx"),
+    ],
+)
+def test_targets(text: str, store: str, place: str, collection: str) -> None:
+    target = Target.parse(text)
+    assert (target.store, target.place, target.collection) == (store, place, collection)
+
+
+@pytest.mark.parametrize("text", ["nothing", "mysql://host/db", "qdrant:", "lance://host/x", "pinecone:folder"])
+def test_what_is_no_target_is_refused(text: str) -> None:
+    with pytest.raises(StoreError, match=re.escape(text.partition("?")[0])):
+        Target.parse(text)
+
+
+def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QDRANT_API_KEY", "s3cret-key")
+
+    class Telling(MemoryStore):
+        def shape(self) -> Shape | None:
+            raise ValueError("refused: key s3cret-key at http://me:pass-word@host/")
+
+    with pytest.raises(StoreError) as told:
+        push(make_source(), Telling(Kept()))
+    shown = "".join(traceback.format_exception(told.value))
+    assert "refused" in shown
+    assert "s3cret-key" not in shown.partition("refused")[2]
+    assert "pass-word" not in shown.partition("StoreError")[2]
+    with pytest.raises(StoreError, match="PGPASSWORD") as told:
+        Target.parse("postgresql://me:pass-word@host/db")
+    assert "pass-word" not in str(told.value)
+
+
+def test_verbs_from_library_to_library_of_another_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = Kept()
+    monkeypatch.setattr("soundalike.push.open_store", lambda target: MemoryStore(kept))
+    model = TinyModel()
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.wav").write_text(f"{name}\nsecond {name}")
+    (tmp_path / "copy.wav").write_text("a\nsecond a")
+    with Library.create(tmp_path / "lib", model=model) as library:
+        library.add([tmp_path / f"{name}.wav" for name in ("a", "b", "c", "copy")])
+    run = CliRunner().invoke
+    done = run(main, ["push", str(tmp_path / "lib"), "memory", "--json"])
+    assert done.exit_code == 0, done.output
+    told = orjson.loads(done.stdout)
+    assert (told["n_written"], told["n_copies"], told["pipeline"]) == (3, 1, model.pipeline)
+    assert run(main, ["pull", "memory", "-o", str(tmp_path / "out")]).exit_code == 0
+    done = run(main, ["push", str(tmp_path / "out" / "embeddings.jsonl"), "memory", "--json"])
+    assert orjson.loads(done.stdout)["n_unchanged"] == 3
+    monkeypatch.setattr("soundalike.push.asking.model_of", lambda store, device: model)
+    done = run(main, ["query", "memory", str(tmp_path / "b.wav"), "-n", "1", "--json"])
+    assert orjson.loads(done.stdout)["filename"] == "b.wav"
+    assert run(main, ["query", "memory"]).exit_code == 2
+    kept.rows.clear()
+    kept.shape = None
+    done = run(main, ["push", str(tmp_path / "lib"), "memory", "--segments", "--json"])
+    assert orjson.loads(done.stdout)["n_written"] == 6
