@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Generator, Sequence
 from typing import Any
 
 import numpy as np
 import psycopg
+from pgvector import Vector
 from pgvector.psycopg import register_vector
 from psycopg import sql
 
@@ -90,9 +92,12 @@ class Postgres(Store):
         connection = self._connect()
         with connection.transaction(), connection.cursor() as cursor:
             cursor.execute(sql.SQL("CREATE TEMP TABLE incoming (LIKE {}) ON COMMIT DROP").format(self._table))
-            with cursor.copy(sql.SQL("COPY incoming (id, vector, {}) FROM STDIN").format(_COLUMNS)) as copy:
+            command = sql.SQL("COPY incoming (id, vector, {}) FROM STDIN WITH (FORMAT BINARY)").format(_COLUMNS)
+            with cursor.copy(command) as copy:
+                copy.set_types(["uuid", "vector", *_TYPES.values()])
                 for row in rows:
-                    copy.write_row([row.id, _literal(row.vector), *(row.fields.get(name) for name in _FIELDS)])
+                    values = (row.fields.get(name) for name in _FIELDS)
+                    copy.write_row([uuid.UUID(row.id), Vector(row.vector), *values])
             cursor.execute(
                 sql.SQL(
                     "INSERT INTO {table} (id, vector, {columns}) SELECT id, vector, {columns} FROM incoming "
@@ -135,10 +140,6 @@ class Postgres(Store):
     def close(self) -> None:  # noqa: D102
         if self._connection is not None:
             self._connection.close()
-
-
-def _literal(vector: F32) -> str:
-    return "[" + ",".join(map(repr, vector.tolist())) + "]"
 
 
 def _fields(values: Sequence[Any]) -> Fields:
