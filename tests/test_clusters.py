@@ -146,6 +146,8 @@ def test_the_command(library: Library, tmp_path: Path, monkeypatch: pytest.Monke
     assert len(read_list(next(lists.glob("01 *.m3u")))) == 8
     assert len([path for path in copies.rglob("*.wav") if not path.is_symlink()]) == 24
     assert all(path.is_symlink() for path in links.rglob("*.wav"))
+    assert call("--method", "hdbscan", "--picture", tmp_path / "c.png")[0] == 0
+    assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
     assert call("--k", 3, "--link-to", links)[0] == 0  # again, over what is there
     assert "dog barking" in call("--k", 3)[1]
     assert call("--k", 3, "--method", "dbscan")[0] == call("--k", 100)[0] == 2

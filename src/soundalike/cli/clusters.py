@@ -12,6 +12,7 @@ from soundalike.cli.common import PATH, device_option, json_option, note, print_
 from soundalike.cli.library import library_option
 
 if TYPE_CHECKING:
+    from soundalike.library import Library
     from soundalike.library.findings import Clusters, SoundCluster
 
 _EXEMPLARS = 3
@@ -27,12 +28,13 @@ _EXEMPLARS = 3
 @click.option("--m3u", type=PATH, metavar="DIR", help="Write a playlist for each cluster into this folder.")
 @click.option("--copy-to", type=PATH, metavar="DIR", help="Copy the sounds into a folder for each cluster, below DIR.")
 @click.option("--link-to", type=PATH, metavar="DIR", help="As --copy-to, with links in place of copies.")
+@click.option("--picture", type=PATH, help="Draw a map of the sounds, colored by these clusters, to this PNG file.")
 @device_option
 @library_option
 @json_option
 def clusters(
     method: Any, k: int | None, folder: tuple[Path, ...], m3u: Path | None, copy_to: Path | None,
-    link_to: Path | None, device: str, library: Path | None, as_json: bool,
+    link_to: Path | None, picture: Path | None, device: str, library: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Group the sounds of the library that are alike, and name the groups."""
     from soundalike.library import Filters, Library
@@ -44,6 +46,8 @@ def clusters(
             found = opened.clusters(method, k=k, filters=Filters(folders=folder))
         except ValueError as error:
             raise click.UsageError(str(error)) from error
+        if picture is not None:
+            _draw(opened, found, picture)
     for number, cluster in enumerate(found.clusters, 1):
         print_json(_record(number, cluster)) if as_json else _print(number, cluster)
     if as_json and found.outliers:
@@ -66,6 +70,27 @@ def _record(number: int, cluster: SoundCluster) -> dict[str, Any]:
         "cluster": number, "name": cluster.name, "words": cluster.words, "silhouette": silhouette,
         "n_sounds": len(paths), "exemplars": paths[:_EXEMPLARS], "sounds": paths,
     }  # fmt: skip
+
+
+def _draw(library: Library, found: Clusters, path: Path) -> None:
+    """Draw the clusters on the library's map; what is in none of them is a group of its own."""
+    import numpy as np
+
+    from soundalike.export import atomic
+    from soundalike.map2d import draw_picture, scene
+
+    number = {match.sound.id: i for i, one in enumerate(found.clusters) for match in one.matches}
+    alone = [sound for sound in found.outliers if sound.id not in number]
+    names = [one.name for one in found.clusters] + ["in no cluster"] * bool(alone)
+    sounds = sorted([match.sound for one in found.clusters for match in one.matches] + alone, key=lambda one: one.id)
+    whole = library.map()
+    rows = np.searchsorted(whole.ids, [sound.id for sound in sounds])
+    of = np.array([number.get(sound.id, len(found.clusters)) for sound in sounds], np.int64)
+    places = [sound.path for sound in sounds], [sound.duration_s for sound in sounds]
+    content = draw_picture(scene(whole.x[rows], whole.y[rows], *places, of, names), f"Clusters: {found.method}")
+    with atomic(path) as file:
+        file.write(content)
+    note(f"picture: {shown(path)}")
 
 
 def _keep(found: Clusters, m3u: Path | None, copy_to: Path | None, link_to: Path | None) -> None:
