@@ -327,6 +327,10 @@ def test_the_commands(tmp_path: Path, bands: object, monkeypatch: pytest.MonkeyP
     assert "10 embedded" in run("add", tmp_path / "sounds", code=1).stderr
     assert "1 failed" in run("status").stdout
     assert "not_audio" in run("failures").stdout
+    assert "1 failed" in run("retry", code=1).stderr
+    (tmp_path / "sounds" / "broken.wav").write_text("mended")
+    assert "1 embedded" in run("retry").stderr
+    assert "Nothing failed here" in run("retry").stderr
     (tmp_path / "sounds" / "broken.wav").unlink()
     assert "12 unchanged" in run("sync").stderr
     lines = run("search", "--text", "words 7", "-n", 3, "--segments", "--json").stdout.splitlines()

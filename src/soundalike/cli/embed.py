@@ -22,6 +22,7 @@ from soundalike.cli.common import (
     shown,
     workers_option,
 )
+from soundalike.cli.library import library_option, retry_in_library
 
 if TYPE_CHECKING:
     from soundalike.embed import Model
@@ -65,15 +66,19 @@ def embed(
 
 
 @click.command()
-@click.argument("out", type=PATH)
+@click.argument("out", type=PATH, required=False)
 @workers_option
 @device_option
+@library_option
 @json_option
-def retry(out: Path, workers: int | None, device: str, as_json: bool) -> None:
-    """Try again the sounds that failed in OUT, a folder made by embed, with the settings it was made with."""
+def retry(out: Path | None, workers: int | None, device: str, library: Path | None, as_json: bool) -> None:
+    """Try again the sounds that failed: in the library, or in OUT, a folder made by embed, with its settings."""
     from soundalike.embed import load_model
     from soundalike.journal import read_failures
 
+    if out is None:
+        retry_in_library(library, workers, device, as_json)
+        return
     settings, sounds = read_failures(out)
     if not sounds:
         note("Nothing failed here.")

@@ -111,6 +111,17 @@ def sync(
                 )
 
 
+def retry_in_library(folder: Path | None, workers: int | None, device: str, as_json: bool) -> None:
+    """Try again the sounds that failed in a library."""
+    from soundalike.library import Library
+
+    with Library.open(folder, device=device) as opened:
+        if opened.failures():
+            _report(opened, as_json, lambda show: opened.retry(workers=workers, on_progress=show))
+        else:
+            note("Nothing failed here.")
+
+
 def _report(
     library: Library, as_json: bool, run: Callable[[Callable[[Progress], None]], Progress], *,
     end: bool = True, quiet: bool = False,
@@ -132,7 +143,7 @@ def _report(
     if not quiet or done.n_added or done.n_moved or done.n_removed or done.n_failed or done.n_measured:
         _summarize(library, done, time.monotonic() - started)
     if done.n_failed and end:
-        note("What failed and why: soundalike failures. To try those again: soundalike sync --retry")
+        note("What failed and why: soundalike failures. To try those again: soundalike retry")
         sys.exit(1)
 
 

@@ -22,7 +22,7 @@ from soundalike.types import F32
 REOPEN_ROWS = 1024  # with so many rows in memory, see whether the files have grown
 Mask = npt.NDArray[np.bool_]
 _BLOCK = 8192  # rows scored at once
-_GATHERED = 512  # rows collected at once: they stay in the processor's cache until they are scored
+_GATHERED = 256  # rows collected at once: they stay in the processor's cache until they are scored
 
 
 @dataclass(frozen=True, slots=True, eq=False)
