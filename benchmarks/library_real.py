@@ -63,7 +63,7 @@ def main() -> None:
         start, cpu = time.perf_counter(), time.process_time()
         done = library.add([folder])
         took, cpu = time.perf_counter() - start, time.process_time() - cpu
-        print(f"{done.n_added} sounds, {done.sound_s / 60:.0f} min, added in {took:.0f} s, {cpu:.0f} s of processor time")
+        print(f"{done.n_added} sounds, {done.sound_s / 60:.0f} min, in {took:.0f} s, {cpu:.0f} s of processor time")
         print(f"exact search is brute force: {exact_is_brute_force(library):.1%} of {N_QUERIES} answers")
         for row in measure_index(library, n_queries=N_QUERIES, n=N_RESULTS, build=True):
             print(row)

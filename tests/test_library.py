@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -404,13 +405,25 @@ def test_the_bundled_model_from_files_to_words(tmp_path: Path, pocket: Model) ->
         assert "rain" in library.search(rain, n=1)[0].path.name
 
 
-def test_many_threads_search_while_one_adds(library: Library, sounds: Path) -> None:
+@pytest.mark.parametrize("commit_sounds", [1, 256])
+def test_many_threads_search_while_one_adds(
+    library: Library, sounds: Path, monkeypatch: pytest.MonkeyPatch, commit_sounds: int
+) -> None:
+    monkeypatch.setattr("soundalike.library.ingest.COMMIT_SOUNDS", commit_sounds)
+    monkeypatch.setattr("soundalike.library.caches.GROW_ROWS", 20)
     for i in range(100):
         (sounds / f"more{i}.wav").write_text(f"more {i}")
     library.add([sounds / "s0.wav"])
+    library.build_index()
     with ThreadPoolExecutor(4) as pool:
         adding = pool.submit(library.add, [sounds])
-        searches = [pool.submit(library.search, text=f"more {i}", n=1, segments=i % 2 == 0) for i in range(100)]
+        questions: list[dict[str, Any]] = [
+            {"text": "more 7", "segments": True},
+            {"text": "more 8", "exact": False},
+            {"query": sounds / "s0.wav", "weigh": {"pitch": 1}, "with_query": True},
+            {"text": "more 9", "filters": Filters(min_s=0.5)},
+        ]
+        searches = [pool.submit(library.search, n=1, **questions[i % 4]) for i in range(200)]
         assert adding.result().n_added == 108
         assert all(len(search.result()) == 1 for search in searches)
     assert library.search(text="more 7", n=1)[0].path.name == "more7.wav"

@@ -91,8 +91,8 @@ class Finder:
             if caches.n_newer(self._store, last_id) > HEAL_ROWS:
                 self._heal(space, kind)
             rows = Rows(self._store, space, kind)
-            self._rows = {key: old for key, old in self._rows.items() if key[1] != kind}  # that before a rebuild
-            self._rows[space.id, kind] = rows
+            others = {key: old for key, old in self._rows.items() if key[1] != kind}  # not those before a rebuild
+            self._rows = {**others, (space.id, kind): rows}  # in one step: other threads search
         return rows.refresh()
 
     def reopen(self) -> None:
