@@ -21,7 +21,7 @@ from soundalike.types import F32
 
 CONNECTIVITY = 16
 EFFORT_BUILD = 128
-_LARGEST = 8.0  # standard deviations of a unit vector's numbers that 127 stands for; what is beyond is cut off
+_LARGEST = 12.0  # standard deviations of a unit vector's numbers that 127 stands for: real ones reach that far
 _BATCH = 2048  # rows handed over at once: an interruption waits for these
 
 

@@ -108,8 +108,8 @@ def _by_index(view: View, vector: F32, n: int, allowed: Ids | None, effort: int 
 
 
 def usual_effort(n_rows: int) -> int:
-    """Effort that finds 99 of 100 of the truly nearest: measured on 100,000 and 1,000,000 rows."""
-    return 48 if n_rows <= 200_000 else 192
+    """Effort that finds 99 of 100 of the truly nearest: measured on 5,000 real sounds, 100,000 and 1,000,000 rows."""
+    return 128 if n_rows <= 200_000 else 192
 
 
 def _ranked(view: View, vector: F32, rows: Ids, n: int, *, exact: bool) -> Ranked:
