@@ -25,9 +25,11 @@ from typing import Any
 
 import numpy as np
 
+from soundalike import audio
 from soundalike.classify import NONE, label_vectors, train, zero_shot
 from soundalike.clusters import METHODS, cluster
-from soundalike.features import measure_file
+from soundalike.features import spectral
+from soundalike.features.analysis import RANGE_DB, mfcc, to_db
 from soundalike.library import Library
 from soundalike.library.calibration import calibration_of
 from soundalike.recommend import recommend
@@ -103,10 +105,14 @@ def measure_training() -> dict[str, float]:
 
 
 def mfcc_vectors(paths: Sequence[Path]) -> F32:
+    """Mean and deviation of 20 MFCCs over the whole of each sound, standardized over the sounds, unit norm."""
     rows = []
     for path in paths:
-        mfcc = measure_file(path).frames["mfcc"]
-        rows.append(np.concatenate([mfcc.mean(axis=0), mfcc.std(axis=0)]))
+        with audio.read(path, spectral.SAMPLE_RATE) as sound:
+            mels = [spectral.mel_and_chroma(spectral.power_spectrum(b.frames))[0] for b in spectral.batches(sound)]
+        mel_db = to_db(np.concatenate(mels))
+        frames = mfcc(np.maximum(mel_db, mel_db.max() - RANGE_DB))
+        rows.append(np.concatenate([frames.mean(axis=0), frames.std(axis=0)]))
     points = np.stack(rows)
     points = (points - points.mean(axis=0)) / points.std(axis=0)
     return (points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32)
@@ -120,8 +126,8 @@ def measure_recommendations(library: Library) -> list[dict[str, Any]]:
             vectors, vectors[i : i + 1], N_PLAYED, diversity=0, left_out=np.array([i])
         ).rows,
     }
-    mfcc = mfcc_vectors([sound.path for sound in sounds])
-    ways["MFCC"] = lambda i: [j for j in np.argsort(-(mfcc @ mfcc[i]), kind="stable") if j != i][:N_PLAYED]
+    cepstra = mfcc_vectors([sound.path for sound in sounds])
+    ways["MFCC"] = lambda i: [j for j in np.argsort(-(cepstra @ cepstra[i]), kind="stable") if j != i][:N_PLAYED]
     ways["chance"] = lambda i: np.random.default_rng(i).permutation(np.delete(np.arange(len(sounds)), i))[:N_PLAYED]
     rows = []
     for tag in ("artist", "album"):

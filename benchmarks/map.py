@@ -49,7 +49,7 @@ def pca(vectors: Array) -> Any:
 def opentsne(vectors: Array) -> Any:
     from openTSNE import TSNE
 
-    places = TSNE(metric="cosine", random_state=0, n_jobs=1, negative_gradient_method="fft").fit(vectors)
+    places = TSNE(metric="cosine", random_state=0, n_jobs=1).fit(vectors)
     return np.asarray(places), lambda new: np.asarray(places.transform(new))
 
 
