@@ -276,3 +276,17 @@ def test_the_command(library: Library, tmp_path: Path, monkeypatch: pytest.Monke
     assert call("-o", tmp_path / "m.png", "-o", tmp_path / "m.html", "--color", "folder", "--dark")[0] == 0
     assert (tmp_path / "m.png").read_bytes().startswith(b"\x89PNG")
     assert call("-o", "map.jpg")[0] == 2
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3])
+def test_a_library_of_hardly_a_sound_has_a_map(tmp_path: Path, n: int) -> None:
+    (tmp_path / "sounds").mkdir()
+    for i in range(n):
+        (tmp_path / "sounds" / f"{i}.wav").write_text(f"line {i}")
+    with Library.create(tmp_path / "library", TinyModel()) as opened:
+        opened.add([tmp_path / "sounds"])
+        found = opened.map()
+        assert len(found.ids) == len(found.x) == len(found.cluster) == n
+        assert np.isfinite(found.x).all()
+    paths = [Path(f"/s/{i}.wav") for i in range(n)]
+    assert data_of(draw_page(scene(found.x, found.y, paths, [1.0] * n, found.cluster, found.names), ""))["n"] == n
