@@ -43,12 +43,16 @@ def embed_folder(model: Model, folder: Path) -> tuple[F32, Labels, list[str]]:
             continue
         vectors.append((str(result.path), result.vector))
         labels.append((str(result.path), names.index(paths[result.path])))
-    plain = [re.sub(r"^\d+\s*-\s*", "", name).replace("_", " ").lower() for name in names]
     return (
         np.stack([v for _, v in sorted(vectors, key=lambda x: x[0])]),
         np.array([c for _, c in sorted(labels)]),
-        plain,
+        plain(names),
     )
+
+
+def plain(folders: list[str]) -> list[str]:
+    """Names of classes as words, without the number in front."""
+    return [re.sub(r"^\d+\s*-\s*", "", name).replace("_", " ").lower() for name in folders]
 
 
 def zero_shot(vectors: F32, labels: Labels, texts: F32) -> dict[str, float]:

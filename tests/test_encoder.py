@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from soundalike.embed import Model
-from soundalike.encoder import Encoder, unit
+from soundalike.encoder import Encoder, features_of, unit
 from soundalike.errors import ModelError
+from soundalike.level import normalize_level
 from soundalike.models import cards
 from soundalike.models.cards import POCKET, card_of
-from soundalike.types import F32
+from soundalike.types import F32, LevelRule
 
 WORDS = ["rain on a tin roof", "a dog barking", "a deep kick drum", "Übergrößenträger", "猫の鳴き声"]
 
@@ -45,6 +46,17 @@ def test_a_line_has_the_same_bits_alone_and_among_others(pocket: Model) -> None:
         np.testing.assert_array_equal(pocket.embed_text([line])[0], vector)
     np.testing.assert_array_equal(pocket.embed_text(WORDS[::-1])[::-1], together)
     assert len(np.unique(together, axis=0)) == len(WORDS)
+
+
+def test_words_of_one_meaning_lie_together_and_words_of_like_letters_do_not(pocket: Model) -> None:
+    lines = ["rain on a tin roof", "heavy rain on metal", "the sound of rain", "rain", "train", "a passing train"]
+    cosines = (lambda v: v @ v.T)(pocket.embed_text(lines))
+    assert cosines[0, 1] > 0.9
+    assert cosines[0, 3] > 0.8
+    assert cosines[2, 3] > 0.9
+    assert cosines[4, 5] > 0.9
+    assert cosines[3, 4] < 0.3
+    assert cosines[0, 5] < 0.3
 
 
 def test_white_space_in_a_line_does_not_matter(pocket: Model) -> None:
@@ -120,6 +132,15 @@ def test_unit_scales_to_length_one_and_keeps_the_direction(values: list[int]) ->
     assert np.linalg.norm(scaled) == pytest.approx(1.0, abs=1e-6)
     cosine = scaled @ vector / np.linalg.norm(vector.astype(np.float64))
     assert cosine == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("level", ["peak", "rms"])
+def test_the_margin_is_silence_around_a_leveled_segment(level: LevelRule) -> None:
+    card = replace(POCKET, frontend=None, level=level, segments=replace(POCKET.segments, margin_s=0.25))
+    framed = features_of(tones(1), card)
+    np.testing.assert_array_equal(framed[8000:-8000], normalize_level(tones(1), level, 32_000))
+    assert not framed[:8000].any()
+    assert not framed[-8000:].any()
 
 
 def test_every_part_of_the_pipeline_changes_its_id() -> None:

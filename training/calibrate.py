@@ -41,8 +41,13 @@ def labelled(clips: Clips, ids: np.ndarray) -> tuple[np.ndarray, list[str], np.n
         if found.size >= FEWEST:
             rows += found.tolist()
             names += [name.replace("/", " or ")] * found.size
-            halves += [zlib.crc32(by_id[ids[row]]["package"].encode()) % 2 for row in found]
+            halves += [half_of(by_id[ids[row]]["package"]) for row in found]
     return np.array(rows), names, np.array(halves)
+
+
+def half_of(package: str) -> int:
+    """Which half of the corpus a package is in."""
+    return zlib.crc32(package.encode()) % 2
 
 
 def draw(

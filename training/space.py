@@ -1,10 +1,12 @@
 """The joint space: where sounds lie, and where each AudioSet class points.
 
-    python training/space.py TEACHER.pt LABELS.csv CLIPS HEARD SPACE.npz
+    python training/space.py TEACHER.pt LABELS.csv CLIPS HEARD COPIES.npz SPACE.npz
 
 Sounds. Pooled features and hidden layer of the teacher, centred by the corpus mean, each scaled to a share of the
 variance, rotated to their 512 principal directions and mildly whitened. Mild whitening keeps the geometry that makes
-neighbours sound alike and takes a little weight from the few directions that dominate everything.
+neighbours sound alike and takes a little weight from the few directions that dominate everything. Then the directions
+in which lossy copies stray from their originals (copies.py) are shrunk: within-class covariance normalization (Hatch,
+Kajarekar and Stolcke, Interspeech 2006), softened, with a recording and its copies as a class.
 
 Classes. Under a Gaussian model the mean of the sounds that a class fires on lies along the covariance of its logit
 with the sound vectors; the direction that tells them from all other sounds is that pattern behind the inverse of the
@@ -58,6 +60,8 @@ class Config:
     hidden_share: float = 0.6  # standard deviation of the hidden layer beside that of the pooled features, 1
     whiten: float = 0.15  # power of the variance that each direction is divided by
     whiten_floor: float = 0.01  # of the mean variance
+    copies_weight: float = 3.0  # of the copies' covariance, whose trace counts in units of the sounds' mean variance
+    copies_floor: float = 0.05  # of a sound's length: a copy that strays less counts as if it did so
     ridge: float = 0.3  # of the mean variance, for the classes' directions
     worded_share: float = 0.35  # of a class's pattern, from clips whose names say what they are
     worded_shrink: float = 8.0  # clips; with that many the share is half of it
@@ -80,6 +84,16 @@ def fit_sounds(pooled: F32, hidden: F32, config: Config) -> tuple[F32, F32]:
     variance, axes = np.maximum(variance[::-1][: config.dim], 0), axes[:, ::-1][:, : config.dim]
     weight = (variance + config.whiten_floor * variance.mean()) ** -config.whiten
     return scale[:, None] * axes * weight, mean
+
+
+def forgive_copies(matrix: F32, features: F32, mean: F32, differences: F32, config: Config) -> F32:
+    """Matrix (896, dim) that shrinks what lossy copies change; ``differences`` (n, 896) are copy minus original."""
+    sounds = (features - mean) @ matrix
+    strayed = differences @ matrix / np.linalg.norm(sounds, axis=1).mean()
+    strayed /= np.sqrt(np.maximum(np.linalg.norm(strayed, axis=1, keepdims=True), config.copies_floor))
+    variance, axes = np.linalg.eigh(strayed.T @ strayed / len(strayed))
+    weight = (1 + config.copies_weight * len(axes) * variance) ** -0.5
+    return matrix @ (axes * weight) @ axes.T
 
 
 def fit_classes(vectors: F32, logits: F32, worded: dict[int, np.ndarray], config: Config) -> F32:
@@ -119,13 +133,14 @@ def unit_rows(rows: F32) -> F32:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("teacher", "labels", "clips", "heard", "out"):
+    for name in ("teacher", "labels", "clips", "heard", "copies", "out"):
         parser.add_argument(name, type=Path)
     args = parser.parse_args()
     config, clips = Config(), Clips(args.clips)
     heard = load_heard(clips, args.heard)
     matrix, mean = fit_sounds(heard["pooled"], heard["hidden"], config)
     features = np.concatenate([heard["pooled"], heard["hidden"]], 1)
+    matrix = forgive_copies(matrix, features, mean, np.load(args.copies)["differences"], config)
     vectors = unit_rows((features - mean) @ matrix)
     head = load_teacher(args.teacher).classifier[5]
     logits = heard["hidden"] @ head.weight.detach().numpy().T + head.bias.detach().numpy()

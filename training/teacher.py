@@ -18,8 +18,7 @@ import numpy as np
 import torch
 
 from networks import Backbone, load_teacher
-from soundalike.frontend import log_mel
-from soundalike.level import normalize_level
+from soundalike.encoder import features_of
 from soundalike.models.cards import POCKET
 from soundalike.segments import split
 
@@ -51,9 +50,9 @@ def hear(model: Backbone, samples: np.ndarray) -> list[np.ndarray] | None:
     """Mean of the teacher's three outputs over the segments of a clip; None if it is silent."""
     outputs = []
     for segment in split([samples], SPLIT, POCKET.sample_rate):
-        mel = log_mel(normalize_level(segment.samples, POCKET.level, POCKET.sample_rate), POCKET.frontend)
+        mel = torch.from_numpy(features_of(segment.samples, POCKET))
         with torch.no_grad():
-            outputs.append([out[0].numpy() for out in model(torch.from_numpy(mel)[None])])
+            outputs.append([out[0].numpy() for out in model(mel[None])])
     return [np.mean(parts, 0) for parts in zip(*outputs, strict=True)] if outputs else None
 
 

@@ -39,10 +39,7 @@ class Encoder:
         -------
         (dim,), unit norm
         """
-        card = self.card
-        levelled = normalize_level(samples, card.level, card.sample_rate)
-        features = levelled if card.frontend is None else log_mel(levelled, card.frontend)
-        return unit(self._audio.run(features[None])[0])
+        return unit(self._audio.run(features_of(samples, self.card)[None])[0])
 
     def encode_text(self, lines: Sequence[str]) -> F32:
         """Vectors of descriptions, in the space of the sounds.
@@ -75,6 +72,13 @@ class Encoder:
         tokenizer.no_padding()
         tokenizer.enable_truncation(text.max_tokens)
         return tokenizer
+
+
+def features_of(samples: F32, card: ModelCard) -> F32:
+    """What the network of a model gets for one segment ``(n_samples,)``: samples, or (n_mels, n_frames)."""
+    leveled = normalize_level(samples, card.level, card.sample_rate)
+    framed = np.pad(leveled, round(card.segments.margin_s * card.sample_rate))
+    return framed if card.frontend is None else log_mel(framed, card.frontend)
 
 
 def _text_of(card: ModelCard) -> Any:

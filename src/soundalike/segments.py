@@ -31,6 +31,7 @@ class SegmentSpec:
     hop_s: float  # from one start to the next
     shortest_s: float  # shorter sounds are repeated to this length
     fixed: bool = False  # the encoder takes exactly ``length_s``: whole repeats, then zeros
+    margin_s: float = 0.0  # silence that the encoder gets before and behind a segment, once it is leveled
 
 
 def split(blocks: Iterable[F32], spec: SegmentSpec, sample_rate: int) -> Iterator[Segment]:

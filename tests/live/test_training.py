@@ -60,6 +60,28 @@ def test_teacher_and_space(clips: Path) -> None:
     np.testing.assert_allclose(np.linalg.norm(classes, axis=1), 1, rtol=1e-5)
 
 
+def test_copies_and_what_the_space_makes_of_them(clips: Path) -> None:
+    from copies import CODERS, differences
+    from networks import Backbone
+    from space import Config, fit_sounds, forgive_copies
+    from teacher import Clips
+
+    torch.manual_seed(0)
+    corpus = Clips(clips)
+    found = list(differences(Backbone().eval(), corpus.samples(corpus.rows[0])))
+    assert len(found) == len(CODERS)
+    assert all(one.shape == (896,) and np.isfinite(one).all() for one in found)
+
+    config, rng = Config(dim=20), np.random.default_rng(1)
+    features = rng.standard_normal((60, 896)).astype(np.float32)
+    matrix, mean = fit_sounds(features[:, :384], features[:, 384:], config)
+    nuisance = np.linalg.pinv(matrix)[3] * rng.standard_normal((50, 1))  # one direction of the space, and no other
+    calm = np.linalg.norm(matrix @ np.eye(20), axis=0)
+    shrunk = np.linalg.norm(forgive_copies(matrix, features, mean, nuisance, config), axis=0)
+    assert shrunk[3] < 0.8 * calm[3]
+    np.testing.assert_allclose(np.delete(shrunk, 3), np.delete(calm, 3), rtol=1e-3)
+
+
 def test_audio_tower_exports_bit_close(tmp_path: Path) -> None:
     import onnx
 
