@@ -25,8 +25,7 @@ import numpy as np
 import soundalike
 from soundalike import audio
 from soundalike.embed import Model, sha256_of
-from soundalike.frontend import log_mel
-from soundalike.level import normalize_level
+from soundalike.encoder import features_of
 from soundalike.segments import split
 
 SECONDS, RATE = 30, 44_100
@@ -83,13 +82,11 @@ def stages(model: Model, path: Path) -> dict[str, float]:
 
     blocks = read()
     cuts = [segment.samples for segment in split(blocks, card.segments, card.sample_rate)]
-    levelled = [normalize_level(cut, card.level, card.sample_rate) for cut in cuts]
-    mels = [log_mel(cut, card.frontend) for cut in levelled if card.frontend]
+    mels = [features_of(cut, card) for cut in cuts]
     return {
         "decode, downmix, resample": best_of(read),
         "split": best_of(lambda: list(split(blocks, card.segments, card.sample_rate))),
-        "level": best_of(lambda: [normalize_level(cut, card.level, card.sample_rate) for cut in cuts]),
-        "log-mel": best_of(lambda: [log_mel(cut, card.frontend) for cut in levelled if card.frontend]),
+        "level, log-mel": best_of(lambda: [features_of(cut, card) for cut in cuts]),
         "network": best_of(lambda: [model.encoder._audio.run(mel[None]) for mel in mels]),
         "hash of the file": best_of(lambda: sha256_of(path)),
     }
