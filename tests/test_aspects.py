@@ -130,7 +130,9 @@ def test_rows_of_another_kind_are_refused(plain: Aspects) -> None:
 def test_weights_choose(plain: Aspects) -> None:
     scores = np.array([[1, 0, 0, 0.5, 0, 0, 0]], np.float32)
     assert weigh(scores, {"pitch": 2, "brightness": 1}) == pytest.approx((2 + 0.5) / 3)
-    for wrong in ({"colour": 1.0}, {"pitch": -1.0}, {}, {"pitch": 0.0}, {"pitch": float("nan")}):
+    with pytest.raises(ValueError, match="no aspect 'colour'"):
+        weigh(scores, {"colour": 1.0})
+    for wrong in ({"pitch": -1.0}, {}, {"pitch": 0.0}, {"pitch": float("nan")}):
         with pytest.raises(ValueError, match="weights"):
             weigh(scores, wrong)
 

@@ -25,11 +25,12 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+import store_servers
 from memory_store import Kept, MemoryStore, exact_score, passes
 from soundalike.cli import main
 from soundalike.errors import PipelineMismatch, StoreError
 from soundalike.library import Library
-from soundalike.push import Row, Target, Where, ask, pull, push, retry
+from soundalike.push import Row, Target, Where, ask, open_store, pull, push, retry
 from soundalike.push.contract import Metric, Shape
 from soundalike.push.retry import may_pass, patiently
 from soundalike.push.sources import Source, make_row, record_of, row_id
@@ -57,6 +58,29 @@ def opener(
 ) -> Iterator[Opener]:
     monkeypatch.setenv("PINECONE_API_KEY", "a key for the stand-in")
     yield servers.opener(request.param)
+    close_sockets()
+
+
+@pytest.fixture(params=[name for name in NEEDS if name != "memory"])
+def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Name of a back end whose rows another process finds."""
+    monkeypatch.setenv("PINECONE_API_KEY", "a key for the stand-in")
+    yield request.param
+    close_sockets()
+
+
+@pytest.fixture(params=["qdrant-server", "pinecone"])
+def stand_in(
+    request: pytest.FixtureRequest, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Opener]:
+    """Open collections of servers whose network the tests can cut."""
+    monkeypatch.setenv("PINECONE_API_KEY", "a key for the stand-in")
+    yield servers.opener(request.param)
+    close_sockets()
+
+
+def close_sockets() -> None:
+    """Collect what clients leave open."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # some clients leave sockets open
         gc.collect()
@@ -186,6 +210,46 @@ def test_dry_run_writes_nothing_and_absence_is_said(opener: Opener) -> None:
         assert (store.count(Where()), list(store.read())) == (0, [])
 
 
+def test_a_push_killed_in_the_middle_goes_on(servers: Servers, backend: str) -> None:
+    target = servers.target(backend)
+    code = """
+        import os, sys, test_push as t
+        from soundalike.push import open_store
+        store = open_store(sys.argv[1])
+        store.batch_rows = 40
+        def after(pushed):
+            if pushed.n_written >= 120:
+                os.kill(os.getpid(), 9)
+        t.push(t.make_source(), store, on_progress=after)
+    """
+    killed = run_here(code, target)
+    assert killed.returncode == -9, killed.stderr
+    with closing(open_store(target)) as store:
+        rest = push(make_source(), store)
+        assert (rest.n_unchanged, rest.n_written, store.count(Where())) == (120, N_ROWS - 120, N_ROWS)
+
+
+def run_here(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a piece of code in a process of its own, with the modules of the tests."""
+    path = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    command = [sys.executable, "-c", textwrap.dedent(code), *arguments]
+    return subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("n_answered", [2, 4, 6])
+def test_a_request_without_an_answer_is_sent_again(
+    stand_in: Opener, n_answered: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retry, "FIRST_WAIT_S", 0.001)
+    with closing(stand_in()) as store:
+        monkeypatch.setattr(store, "batch_rows", 60)
+        monkeypatch.setattr(store_servers, "CUTS", [n_answered])
+        push(make_source(), store)
+        assert store_servers.CUTS == []  # it did happen
+        assert store.count(Where()) == N_ROWS
+        assert push(make_source(), store).n_unchanged == N_ROWS
+
+
 # What holds for every store, shown on the plainest
 
 
@@ -250,9 +314,7 @@ def test_killed_push_goes_on(tmp_path: Path) -> None:
         t.push(t.make_source(), Dies(Kept()))
     """
     path = tmp_path / "kept"
-    command = [sys.executable, "-c", textwrap.dedent(code), str(path)]
-    env = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    done = run_here(code, str(path))
     assert done.returncode == -9, done.stderr
     store = MemoryStore(pickle.loads(path.read_bytes()))
     assert store.count(Where()) == 120

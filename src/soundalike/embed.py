@@ -220,8 +220,8 @@ def load_model(name: str = "pocket", device: str = "auto", level: LevelRule | No
 
 
 def pool_vectors(vectors: F32) -> F32:
-    """One vector for a sound: the mean of its unit segment vectors (n, dim), scaled to length 1."""
-    return unit(vectors.mean(axis=0, dtype=np.float64))
+    """One vector for a sound: the mean of its unit segment vectors (n, dim), scaled to length 1; of one, that one."""
+    return vectors[0] if len(vectors) == 1 else unit(vectors.mean(axis=0, dtype=np.float64))
 
 
 def n_cores() -> int:

@@ -11,7 +11,7 @@ import numpy as np
 
 from soundalike.errors import PipelineMismatch, StoreError
 from soundalike.push.contract import Fields, Hit, Metric, Row, Shape, Store, Where
-from soundalike.push.retry import OnWait, explained, patiently
+from soundalike.push.retry import OnWait, explained, may_pass, patiently
 from soundalike.push.sources import Source
 from soundalike.types import F32
 
@@ -126,7 +126,7 @@ def _prepare(source: Source, store: Store, metric: Metric | None, call: Caller, 
     shape = call(store.shape)
     if shape is None:
         if not dry_run:
-            call(lambda: store.create(wanted))
+            call(lambda: _make(store, wanted))
         return True
     if shape.dim != wanted.dim:
         raise StoreError(f"{store.name}: it takes vectors of {shape.dim} numbers; these have {wanted.dim}")
@@ -140,6 +140,15 @@ def _prepare(source: Source, store: Store, metric: Metric | None, call: Caller, 
     if found.get("kind") != source.kind:
         raise StoreError(f"{store.name}: it holds vectors of {found.get('kind')}s; push {source.kind}s elsewhere")
     return False
+
+
+def _make(store: Store, shape: Shape) -> None:
+    """Make a collection; that it is there already is no error: the answer to an earlier try may have been lost."""
+    try:
+        store.create(shape)
+    except Exception as error:  # clients' errors have no common tree
+        if may_pass(error, store.passing) or store.shape() != shape:
+            raise
 
 
 def _said(fields: Fields) -> str:

@@ -47,7 +47,8 @@ class Qdrant(Store):
 
     def create(self, shape: Shape) -> None:  # noqa: D102
         config = models.VectorParams(size=shape.dim, distance=_DISTANCES[shape.metric])
-        self._client.create_collection(self._collection, vectors_config=config)  # HNSW is the server's default
+        if not self._client.collection_exists(self._collection):  # an earlier try may have been cut after this
+            self._client.create_collection(self._collection, vectors_config=config)  # HNSW is the server's default
         if not self._remote:
             return  # no index of fields in a folder
         schemas = dict.fromkeys(("tags", *TEXTS[:-1]), models.PayloadSchemaType.KEYWORD)
