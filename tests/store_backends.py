@@ -26,6 +26,7 @@ NEEDS = {  # back end: the modules it needs
     "qdrant-local": ("qdrant_client",),
     "qdrant-server": ("qdrant_client",),
     "pinecone": ("pinecone",),
+    "weaviate": ("weaviate",),
     "chroma": ("chromadb",),
     "chroma-server": ("chromadb",),
     "milvus-lite": ("pymilvus", "milvus_lite"),
@@ -69,6 +70,8 @@ class Servers:
         if backend == "pinecone":  # one address is one index
             host = self._stack.enter_context(pinecone_server())
             return f"pinecone://{name.replace('_', '-')}/space?host=http://{host}"
+        if backend == "weaviate":
+            return self._url(backend, weaviate).replace("?", f"/{name}?")
         starts = {"chroma-server": chroma_server, "qdrant-server": qdrant_server}
         return f"{self._url(backend, starts[backend])}/{name}"
 
@@ -112,6 +115,14 @@ def postgres(folder: Path) -> Iterator[str]:
 def qdrant_server(folder: Path) -> Iterator[str]:
     with serving(qdrant_calls()) as host:
         yield f"qdrant://{host}"
+
+
+@contextmanager
+def weaviate(folder: Path) -> Iterator[str]:
+    from weaviate_server import weaviate_server
+
+    with weaviate_server() as (host, grpc_port):
+        yield f"weaviate://{host}?grpc_port={grpc_port}"
 
 
 @contextmanager
