@@ -3,8 +3,9 @@
     python benchmarks/push.py SOURCE [--rows 2000] [--queries 50] [--out push.json]
 
 SOURCE is a folder of embeddings. For each store: the top 20 of the queries are compared with the exact answer
-(ties within 1e-6 count as equal), for each metric it offers; then the rows per second of `push` beside those of
-the client's own bulk call on the same rows in the same process. Servers that cannot run here are left out.
+(ties within 1e-6 count as equal), for each metric it offers, and under filters; vectors of another pipeline and of
+another length must be refused; then the rows per second of `push` beside those of the client's own bulk call on the
+same rows in the same process. Where the server is a stand-in of the tests, only answers count, and no rates are given.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from soundalike.errors import SoundalikeError
 from soundalike.push import Where, ask, open_store, push, read_source
 from soundalike.push.contract import Shape
 from soundalike.push.sources import Source
@@ -31,6 +33,7 @@ from store_backends import Servers
 
 N = 20
 BACKENDS = ("qdrant-local", "chroma", "chroma-server", "milvus-lite", "lance", "pgvector")
+STAND_INS = ("qdrant-server", "pinecone", "weaviate")
 
 
 def main() -> None:
@@ -38,7 +41,7 @@ def main() -> None:
     parser.add_argument("source", type=Path)
     parser.add_argument("--rows", type=int, default=2000)
     parser.add_argument("--queries", type=int, default=50)
-    parser.add_argument("--stores", nargs="*", default=BACKENDS)
+    parser.add_argument("--stores", nargs="*", default=(*BACKENDS, *STAND_INS))
     parser.add_argument("--out", type=Path)
     chosen = parser.parse_args()
     source = read_source(chosen.source)
@@ -68,10 +71,34 @@ def measure(backend: str, servers: Servers, source: Source, queries: np.ndarray)
                 again = push(source, store)
                 found["again_rows_per_s"] = round(len(source.rows) / (time.perf_counter() - started))
                 assert (again.n_written, store.count(Where())) == (0, len(source.rows))
+                found["filtered_exact"] = filtered(store, source, queries)
+                found["refused"] = refused(store, source)
+    if backend in STAND_INS:
+        return {name: value for name, value in found.items() if not name.endswith("per_s")}
     bulk_s = client_bulk(servers.target(backend), source)
     found["client_rows_per_s"] = round(len(source.rows) / bulk_s)
     found["ratio"] = round(found["rows_per_s"] / found["client_rows_per_s"], 2)
     return found
+
+
+def filtered(store: Any, source: Source, queries: np.ndarray) -> int:
+    """How many questions have the exact top 20 among the longer half of the sounds."""
+    where = Where(min_s=float(np.median([row.fields["duration_seconds"] for row in source.rows])))
+    part = replace(source, rows=[row for row in source.rows if row.fields["duration_seconds"] >= where.min_s])
+    assert store.count(where) == len(part.rows)
+    return sum(same(ask(store, query, N, where), part, query, "cosine") for query in queries)
+
+
+def refused(store: Any, source: Source) -> int:
+    """How many of two wrong pushes are refused: another pipeline, another length."""
+    short = [replace(row, vector=row.vector[:8]) for row in source.rows]
+    n_refused = 0
+    for wrong in (replace(source, pipeline="another"), replace(source, rows=short)):
+        try:
+            push(wrong, store)
+        except SoundalikeError:
+            n_refused += 1
+    return n_refused
 
 
 def same(hits: list[Any], source: Source, query: np.ndarray, metric: str) -> bool:

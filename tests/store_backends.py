@@ -18,13 +18,13 @@ import pytest
 
 from memory_store import Kept, MemoryStore
 from soundalike.push import Store, open_store
-from store_servers import pinecone_calls, qdrant_calls, serving
+from store_servers import pinecone_calls, serving
 
 Opener = Callable[[], Store]  # opens the same collection each time it is called
 NEEDS = {  # back end: the modules it needs
     "memory": (),
     "qdrant-local": ("qdrant_client",),
-    "qdrant-server": ("qdrant_client",),
+    "qdrant-server": ("qdrant_client", "qdrant_edge"),
     "pinecone": ("pinecone",),
     "weaviate": ("weaviate",),
     "chroma": ("chromadb",),
@@ -113,7 +113,9 @@ def postgres(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def qdrant_server(folder: Path) -> Iterator[str]:
-    with serving(qdrant_calls()) as host:
+    from qdrant_server import Qdrant
+
+    with serving(Qdrant(folder).handle) as host:
         yield f"qdrant://{host}"
 
 

@@ -1,7 +1,4 @@
-"""Stand-ins for servers that cannot run here: the documented HTTP calls of Qdrant and Pinecone.
-
-The answers come from Qdrant's own emulation in Python, and for Pinecone from the plain store of the tests.
-"""
+"""Stand-ins for servers that cannot run here: JSON over HTTP, and the documented calls of Pinecone."""
 
 from __future__ import annotations
 
@@ -66,52 +63,6 @@ def serving(handle: Handle) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-def qdrant_calls() -> Handle:
-    """Answer the REST calls of Qdrant from its own emulation."""
-    from qdrant_client import QdrantClient, models
-
-    local = QdrantClient(":memory:")
-
-    def act(method: str, name: str, rest: list[str], body: Any) -> Any:
-        match (method, rest):
-            case ("GET", ["exists"]):
-                return {"exists": local.collection_exists(name)}
-            case ("GET", []):
-                return local.get_collection(name).model_dump(mode="json")
-            case ("PUT", []):
-                return local.create_collection(name, models.VectorParams(**body["vectors"]))
-            case ("PUT", ["index"]):
-                return {"operation_id": 0, "status": "completed"}
-            case ("PUT", ["points"]):
-                local.upsert(name, [models.PointStruct(**point) for point in body["points"]])
-                return {"operation_id": 0, "status": "completed"}
-            case ("POST", ["points"]):
-                found = local.retrieve(name, body["ids"], with_payload=body["with_payload"])
-                return [record.model_dump(mode="json") for record in found]
-            case ("POST", ["points", "delete"]):
-                local.delete(name, body["points"])
-                return {"operation_id": 0, "status": "completed"}
-            case ("POST", ["points", "count"]):
-                chosen = models.Filter(**body["filter"]) if body.get("filter") else None
-                return local.count(name, chosen, exact=True).model_dump()
-            case ("POST", ["points", "scroll"]):
-                records, after = local.scroll(
-                    name, limit=body["limit"], offset=body.get("offset"), with_vectors=body["with_vector"]
-                )
-                return {"points": [r.model_dump(mode="json") for r in records], "next_page_offset": after}
-            case ("POST", ["points", "query"]):
-                chosen = models.Filter(**body["filter"]) if body.get("filter") else None
-                found = local.query_points(name, body["query"]["nearest"], query_filter=chosen, limit=body["limit"])
-                return found.model_dump(mode="json")
-        raise AssertionError(f"an unknown call: {method} {rest}")
-
-    def handle(method: str, parts: list[str], query: dict[str, list[str]], body: Any) -> Answer:
-        assert parts[0] == "collections"
-        return 200, {"result": act(method, parts[1], parts[2:], body), "status": "ok", "time": 0.0}
-
-    return handle
 
 
 def pinecone_calls(address: Callable[[], str]) -> Handle:
