@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
@@ -44,6 +45,7 @@ def main() -> None:
     parser.add_argument("--stores", nargs="*", default=(*BACKENDS, *STAND_INS))
     parser.add_argument("--out", type=Path)
     chosen = parser.parse_args()
+    os.environ.setdefault("PINECONE_API_KEY", "a key for the stand-in")
     source = read_source(chosen.source)
     queries = np.stack([row.vector for row in source.rows[chosen.rows : chosen.rows + chosen.queries]])
     source = replace(source, rows=source.rows[: chosen.rows])
