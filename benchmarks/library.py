@@ -7,7 +7,8 @@ The vectors are a mixture of 2,000 clusters with Zipf sizes, each with its own f
 world of sounds with neighbours. Questions are drawn from the same mixture and are not in the library. All timings
 are whole calls of `Library.search` (filters, ranking, what is known of each sound), in one process; arithmetic runs
 on one thread if OMP_NUM_THREADS=1 is set, as it should be. "cpu_p50" is processor time: what counts on a busy
-machine. "anonymous" is anonymous memory (RssAnon), Linux only.
+machine. "ranking" is the median of that part of a call that finds the nearest, without what is known of the sounds.
+"anonymous" is anonymous memory (RssAnon), Linux only.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ import numpy as np
 from soundalike.folders import Stamp
 from soundalike.library import Filters, Library
 from soundalike.library.database import writer_lock
+from soundalike.library.finder import current_space
+from soundalike.library.ranking import rank
 from soundalike.library.store import path_bytes
 from soundalike.library.values import Space
 from soundalike.library.writer import Facts, Writer
@@ -144,7 +147,15 @@ def measure(folder: Path, queries: F32, with_index: bool) -> Iterator[dict[str, 
             for effort in EFFORTS:
                 found, times = ask(queries[:50], lambda q, e=effort: library.search(q, exact=False, effort=e))  # type: ignore[misc]
                 _, times = ask(queries, lambda q, e=effort: library.search(q, exact=False, effort=e))  # type: ignore[misc]
-                yield {"what": f"effort {effort}", "recall": recall(found, truth), **times}
+                _, alone = ask(queries, lambda q, e=effort: ranking(library, q, e))  # type: ignore[misc]
+                row = {"what": f"effort {effort}", "recall": recall(found, truth), **times}
+                yield row | {"ranking_ms": alone["p50_ms"]}
+
+
+def ranking(library: Library, query: F32, effort: int) -> Any:
+    """Part of a search that finds the nearest: index, and full vectors of its candidates; not what is known of them."""
+    view = library._finder.view(current_space(library._store), "sounds")
+    return rank(view, query, N_RESULTS, exact=False, effort=effort)
 
 
 def filtered(library: Library, queries: F32, n_rows: int, durations: Any) -> dict[str, Any]:
@@ -234,7 +245,8 @@ def run(n_rows: int, folder: Path, with_index: bool) -> dict[str, Any]:
 def show(facts: dict[str, Any]) -> None:
     print(f"\n{facts['rows']:,} sounds")
     for row in facts["searches"]:
-        times = "   ".join(f"{name} {row[name + '_ms']:8.2f} ms" for name in ("p50", "p95", "cpu_p50"))
+        names = [name for name in ("p50", "p95", "cpu_p50", "ranking") if f"{name}_ms" in row]
+        times = "   ".join(f"{name} {row[name + '_ms']:8.2f} ms" for name in names)
         print(f"  {row['what']:<26} recall {row['recall']:.4f}   {times}")
     for name, value in facts.items():
         if isinstance(value, float):
