@@ -69,14 +69,18 @@ class Classifier:
         logits = vectors.astype(np.float64) @ self.weights.T.astype(np.float64) + self.offsets
         return Answers(self.labels, softmax(logits))
 
-    def save(self, path: str | Path) -> Path:
-        """Write it as JSON: plain numbers, the same answers after `load`."""
+    def to_json(self) -> bytes:
+        """Give the content of the file that `save` writes."""
         record = {
             "format": FORMAT, "version": VERSION, "model": self.model, "pipeline": self.pipeline,
             "n_examples": self.n_examples, "labels": self.labels, "offsets": self.offsets, "weights": self.weights,
         }  # fmt: skip
+        return orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY)
+
+    def save(self, path: str | Path) -> Path:
+        """Write it as JSON: plain numbers, the same answers after `load`."""
         with atomic(Path(path)) as file:
-            file.write(orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY))
+            file.write(self.to_json())
         return Path(path)
 
     @classmethod

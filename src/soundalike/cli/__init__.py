@@ -37,6 +37,7 @@ COMMANDS = {  # verb: the module that has it, imported when it is used
     "remove": "library",
     "retry": "embed",
     "search": "search",
+    "serve": "serve",
     "status": "library",
     "sync": "library",
     "train": "classify",
@@ -46,6 +47,10 @@ COMMANDS = {  # verb: the module that has it, imported when it is used
 
 class Verbs(click.Group):
     """A group whose commands are imported at use, so that ``--help`` answers at once."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Without a verb: the page, once there is a library; help before."""
+        return super().parse_args(ctx, args or (["serve"] if _has_library() else []))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """List the verbs."""
@@ -74,6 +79,13 @@ class Verbs(click.Group):
             ctx.exit(130)
 
 
+def _has_library() -> bool:
+    from soundalike.library import default_path
+    from soundalike.library.database import is_made
+
+    return is_made(default_path())
+
+
 def _name_variables(command: click.Command) -> None:
     for option in command.params:
         if isinstance(option, click.Option):
@@ -87,4 +99,7 @@ def _name_variables(command: click.Command) -> None:
 @click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="soundalike")
 def main() -> None:
-    """Sounds to vectors, vectors to answers, on your own machine."""
+    """Sounds to vectors, vectors to answers, on your own machine.
+
+    Without a command, the library is opened in the browser, once there is one: see `soundalike serve`.
+    """

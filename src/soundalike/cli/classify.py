@@ -158,10 +158,12 @@ def suggest(examples: Path | None, limit: int, folder: tuple[Path, ...], library
 
 def _end(failures: Iterable[Failure], as_json: bool = False) -> None:
     """Name what failed; exit with 1 if anything did."""
+    from soundalike.library.records import failure_record
+
     failed = list(failures)
     for failure in failed:
         if as_json:
-            print_json({"path": shown(failure.path), "error": failure.code, "reason": failure.reason})
+            print_json(failure_record(failure))
         note(f"failed: {shown(failure.path)}: {failure.reason}")
     if failed:
         sys.exit(1)

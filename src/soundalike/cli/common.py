@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import click
+
+from soundalike.readable import shown as shown
 
 PATH = click.Path(path_type=Path)
 Command = Callable[..., Any]
@@ -56,12 +57,6 @@ def print_json(record: dict[str, Any]) -> None:
 def note(text: str) -> None:
     """Write one line for the reader on stderr."""
     click.echo(shown(text), err=True)
-
-
-def shown(path: Path | str) -> str:
-    """Make a path printable, whatever bytes its name has; control characters become visible."""
-    text = os.fsencode(path).decode(errors="backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def clock(seconds: float) -> str:

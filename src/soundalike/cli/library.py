@@ -179,10 +179,11 @@ class _Bar:
 
 
 def _event(result: Any) -> dict[str, object]:
+    from soundalike.library.records import failure_record
     from soundalike.types import Failure
 
     if isinstance(result, Failure):
-        return {"path": shown(result.path), "error": result.code, "reason": result.reason}
+        return failure_record(result)
     return {
         "path": shown(result.path), "duration_seconds": result.duration_s, "segments": len(result.segments),
         "warnings": list(result.warnings),
@@ -195,17 +196,12 @@ def _event(result: Any) -> dict[str, object]:
 def status(library: Path | None, as_json: bool) -> None:
     """Say what is in the library."""
     from soundalike.library import Library
+    from soundalike.library.records import status_record
 
     with Library.open(library) as opened:
         now = opened.status()
     if as_json:
-        print_json({
-            "path": shown(now.path), "model": now.model, "pipeline": now.pipeline, "dim": now.dim,
-            "n_sounds": now.n_sounds, "n_segments": now.n_segments, "sound_seconds": now.sound_s,
-            "n_failed": now.n_failed, "folders": [shown(folder) for folder in now.folders],
-            "n_indexed": now.n_indexed, "n_bytes": now.n_bytes, "rebuilding": now.rebuilding,
-            "n_rebuilt": now.n_rebuilt,
-        })  # fmt: skip
+        print_json(status_record(now))
         return
     searched = f"index over {now.n_indexed:,} sounds" if now.n_indexed else "every search is exact"
     click.echo(f"library   {shown(now.path)} ({now.n_bytes / 1e6:.1f} MB)")
@@ -224,11 +220,12 @@ def status(library: Path | None, as_json: bool) -> None:
 def failures(library: Path | None, as_json: bool) -> None:
     """List the sounds that have no embedding, and why."""
     from soundalike.library import Library
+    from soundalike.library.records import failure_record
 
     with Library.open(library) as opened:
         for failure in opened.failures():
             if as_json:
-                print_json({"path": shown(failure.path), "error": failure.code, "reason": failure.reason})
+                print_json(failure_record(failure))
             else:
                 click.echo(f"{failure.code}\t{shown(failure.path)}\t{failure.reason}")
 

@@ -80,11 +80,11 @@ def _artists(library: Library, name: str, n: int, filters: Filters, as_json: boo
 
 
 def _print(matches: list[Match], as_json: bool) -> None:
-    from soundalike.cli.search import record
+    from soundalike.library.records import match_record
 
     for rank, match in enumerate(matches, 1):
         if as_json:
-            print_json(record(rank, match))
+            print_json(match_record(rank, match))
         else:
             click.echo(f"{match.score:7.4f}  {clock(match.duration_s):>10}  {shown(match.path)}")
     if not matches:

@@ -14,7 +14,7 @@ from soundalike.cli.common import PATH, clock, json_option, note, print_json, sh
 from soundalike.cli.library import library_option
 
 if TYPE_CHECKING:
-    from soundalike.library import Answer, Filters, Match
+    from soundalike.library import Answer, Filters
 
 
 def _tags(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -163,13 +163,15 @@ def _filters(
 
 
 def _print(answer: Answer, as_json: bool, weigh: Mapping[str, float]) -> None:
+    from soundalike.library.records import match_record
+
     if not answer.n_passed:
         note("No sound in the library passes these filters.")
     elif answer.nothing_alike:
         note("Nothing here matches; the nearest all the same:")
     for rank, match in enumerate(answer, 1):
         if as_json:
-            print_json(record(rank, match))
+            print_json(match_record(rank, match))
             continue
         chance = f"  {match.probability:4.0%}" if match.probability is not None else ""
         where = f"  {match.start_s:.2f}–{match.end_s:.2f} s" if match.start_s is not None else ""
@@ -180,19 +182,6 @@ def _print(answer: Answer, as_json: bool, weigh: Mapping[str, float]) -> None:
 def _shown_aspects(weigh: Mapping[str, float]) -> list[str]:
     """Aspects that decide, for the table; JSON has all."""
     return [name for name, weight in {**weigh, "meaning": weigh.get("meaning", 1.0)}.items() if weight]
-
-
-def record(rank: int, match: Match) -> dict[str, Any]:
-    """One match as JSON; fields that are not known are left out."""
-    sound = match.sound
-    fields = {
-        "rank": rank, "score": match.score, "probability": match.probability, "path": shown(sound.path),
-        "duration_seconds": sound.duration_s, "start_s": match.start_s, "end_s": match.end_s, "id": sound.id,
-        "sample_rate": sound.sample_rate, "channels": sound.channels, "container": sound.container,
-        "codec": sound.codec, "tags": dict(sound.tags) or None,
-        "aspects": dict(match.aspects) if match.aspects else None,
-    }  # fmt: skip
-    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _keep(answer: Answer, copy_to: Path | None, m3u: Path | None) -> None:

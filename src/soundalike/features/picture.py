@@ -27,7 +27,7 @@ GRID: Color = (222, 222, 226)
 ONSET: Color = (255, 255, 255)
 PITCH: Color = (80, 240, 255)
 LEVEL: Color = (96, 62, 150)
-_DARK_TO_BRIGHT = (  # from silence to the loudest: equal steps of lightness
+DARK_TO_BRIGHT = (  # from silence to the loudest: equal steps of lightness
     (0, 0, 6), (21, 14, 56), (59, 15, 111), (100, 26, 128), (140, 41, 129), (182, 54, 121),
     (222, 73, 104), (246, 110, 92), (254, 159, 109), (254, 207, 146), (252, 253, 191),
 )  # fmt: skip
@@ -72,7 +72,7 @@ def _draw_spectrogram(canvas: Canvas, features: Features, duration_s: float) -> 
     tall = mel.T[low] * (1 - part) + mel.T[np.minimum(low + 1, N_MELS - 1)] * part
     top = float(features.mel_db.max())
     shade = (tall - top) / RANGE_DB + 1 if top > -99 else np.zeros_like(tall)
-    canvas.paste(LEFT, MEL_TOP, _colored(shade, _DARK_TO_BRIGHT))
+    canvas.paste(LEFT, MEL_TOP, colored(shade, DARK_TO_BRIGHT))
     for hertz, name in (
         (100, "100"),
         (500, "500"),
@@ -96,7 +96,7 @@ def _draw_chroma(canvas: Canvas, features: Features, duration_s: float) -> None:
     loud = features.frames["rms"] > features.frames["rms"].max() * 10 ** (_LOWEST_DB / 20)
     chroma = np.where(loud[:, None], features.frames["chroma"], 0.0)
     tall = np.repeat(_nearest(chroma, features, duration_s).T[::-1], CHROMA_HEIGHT // 12, axis=0)
-    canvas.paste(LEFT, CHROMA_TOP, _colored(tall, _PAPER_TO_INK))
+    canvas.paste(LEFT, CHROMA_TOP, colored(tall, _PAPER_TO_INK))
     for number, name in enumerate(PITCH_CLASSES):
         if len(name) == 1 and name != "F":  # it would touch E
             _label(
@@ -187,7 +187,7 @@ def _nearest(
     return rows[np.clip(places, 0, len(rows) - 1)]
 
 
-def _colored(shade: npt.NDArray[np.floating], colors: tuple[Color, ...]) -> U8:
+def colored(shade: npt.NDArray[np.floating], colors: tuple[Color, ...]) -> U8:
     """Shades in [0, 1] to colors between the given ones, (height, width, 3)."""
     table = np.array(
         [

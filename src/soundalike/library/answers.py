@@ -206,6 +206,14 @@ class Answers:
         )  # fmt: skip
         return kept.shown(ids[np.isin(ids, self.ids(filters))] if filters else ids)
 
+    def kept_map(self) -> Map | None:
+        """Give the map as `map` has made it, of the sounds that were there then; None if there is none."""
+        from soundalike.library.maps import map_path, read_map
+
+        path = map_path(self.path, current_space(self._store).pipeline)
+        kept = read_map(path, self._store.about("id") or "")
+        return None if kept is None else kept.shown(np.intersect1d(kept.ids, self.ids()))
+
     # What to play next
 
     def recommend(

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from soundalike.aspects import measure_file
+from soundalike.errors import LibraryError
 from soundalike.folders import Stamp, stamp_of
 from soundalike.library import measured
 from soundalike.library.store import Store
@@ -61,6 +62,11 @@ def vector_of(store: Store, space: Space, part: Part, model: Callable[[], Embedd
         if part.source.shape != (space.dim,):
             raise ValueError(f"a vector of this library is ({space.dim},), not {part.source.shape}")
         return part.source, None
+    if isinstance(part.source, int):
+        known = store.vector(space, part.source)
+        if known is None:
+            raise LibraryError(store.folder, f"there is no sound with the id {part.source}")
+        return known, part.source
     if isinstance(part.source, Path):
         unchanged = _unchanged(store, part.source)
         vector = None if unchanged is None else store.vector(space, unchanged)
@@ -80,13 +86,29 @@ def aspects_of(store: Store, query: Query) -> list[tuple[F32, float]]:
     """
     found = []
     for part in query.parts:
-        if isinstance(part.source, Path) and part.weight > 0:
-            unchanged = _unchanged(store, part.source)
-            row = None if unchanged is None else measured.row_of(store, unchanged)
-            found.append((measure_file(part.source).to_array() if row is None else row, part.weight))
+        row = _aspects_of(store, part) if part.weight > 0 else None
+        if row is not None:
+            found.append((row, part.weight))
     if not found:
         raise ValueError("aspects are weighed against a sound, and the question has none: add one to it")
     return found
+
+
+def has_aspects(query: Query) -> bool:
+    """Whether a sound, whose aspects are known or can be measured, is asked for."""
+    parts = (part for part in query.parts if part.weight > 0)
+    return any(isinstance(part.source, int | Path) or part.aspects is not None for part in parts)
+
+
+def _aspects_of(store: Store, part: Part) -> F32 | None:
+    """Aspects of one part; None if it has none."""
+    if isinstance(part.source, int):
+        return measured.row_of(store, part.source)
+    if not isinstance(part.source, Path):
+        return part.aspects
+    unchanged = _unchanged(store, part.source)
+    row = None if unchanged is None else measured.row_of(store, unchanged)
+    return measure_file(part.source).to_array() if row is None else row
 
 
 def _unchanged(store: Store, path: Path) -> int | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import orjson
 
 from soundalike.library.matrix import Ids
 from soundalike.library.store import Store, below, path_bytes
@@ -26,6 +27,15 @@ def allowed_ids(store: Store, filters: Filters) -> Ids:
     return ids
 
 
+def first_ids(store: Store, filters: Filters, n: int, offset: int) -> list[int]:
+    """Ids of ``n`` of the sounds that pass, in the order of their paths."""
+    conditions = list(_conditions(filters))
+    where = " AND ".join(sql for sql, _ in conditions) or "1"
+    values = [value for _, part in conditions for value in part]
+    rows = store.query(f"SELECT id FROM sounds WHERE {where} ORDER BY path LIMIT ? OFFSET ?", [*values, n, offset])
+    return [sound_id for (sound_id,) in rows]
+
+
 def _conditions(filters: Filters) -> Iterator[Condition]:
     if filters.min_s is not None:
         yield "duration_s >= ?", [filters.min_s]
@@ -42,6 +52,8 @@ def _conditions(filters: Filters) -> Iterator[Condition]:
         yield _any("channels = ?", len(filters.channels)), list(filters.channels)
     if filters.added_since is not None:
         yield "added_at >= ?", [filters.added_since.timestamp()]
+    if filters.ids is not None:
+        yield "id IN (SELECT value FROM json_each(?))", [orjson.dumps(sorted(filters.ids)).decode()]
     for name, pattern in filters.tags.items():
         sql = "id IN (SELECT sound_id FROM tags WHERE name = ? AND value LIKE ? ESCAPE '\\')"
         yield sql, [name.lower(), like_pattern(pattern)]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from soundalike.errors import LibraryError
 from soundalike.library import caches, measured
-from soundalike.library.asking import Question, aspects_of, in_metric, question_of
+from soundalike.library.asking import Question, aspects_of, has_aspects, in_metric, question_of
 from soundalike.library.calibration import calibration_of, is_nothing
 from soundalike.library.database import writer_lock
 from soundalike.library.filters import allowed_ids
@@ -18,7 +18,8 @@ from soundalike.library.ranking import Ranked, rank
 from soundalike.library.rows import Rows, View
 from soundalike.library.store import Store
 from soundalike.library.values import METRICS, Answer, Embedder, Filters, Match, Metric, Query, Space
-from soundalike.library.weighing import Weighed, parts_of_one, rank_weighed
+from soundalike.library.weighing import Weighed, alike_in, parts_of_one, rank_weighed
+from soundalike.types import F64
 
 HEAL_ROWS = 20_000  # with so many sounds missing in the flat files, a reader appends them if nobody writes
 
@@ -35,12 +36,14 @@ class Options:
     effort: int | None = None
     with_query: bool = False
     weigh: Mapping[str, float] | None = None  # by the names of `weighing.NAMES`, not negative
+    offset: int = 0
+    with_aspects: bool = False
 
     def __post_init__(self) -> None:
         if self.metric not in METRICS:
             raise ValueError(f"there is no metric {self.metric!r}; metrics: {', '.join(METRICS)}")
-        if self.n < 1:
-            raise ValueError("n is at least 1")
+        if self.n < 1 or self.offset < 0:
+            raise ValueError("n is at least 1, and the offset not negative")
         if self.weigh is not None and (self.segments or self.metric != "cosine" or self.exact is False):
             raise ValueError("aspects are weighed over whole sounds, exactly: leave out segments, metric, approximate")
 
@@ -59,14 +62,17 @@ class Finder:
         view = self.view(space, "segments" if options.segments else "sounds")
         allowed = allowed_ids(self._store, options.filters) if options.filters else None
         left_out = frozenset() if options.with_query else question.sound_ids
-        n, weighed = options.n + len(left_out), None
+        n, weighed = options.offset + options.n + len(left_out), None
         if options.weigh is None:
             ranked = rank(view, question.vector, n, allowed=allowed, exact=options.exact, effort=options.effort)
         else:
             weighed = self._weighed(query, question, view, n, options.weigh, allowed)
             ranked = weighed.ranked
-        matches = self._matches(ranked, view, question, options, space, weighed)
-        kept = tuple(match for match in matches if match.sound.id not in left_out)[: options.n]
+        shown = np.flatnonzero(~np.isin(ranked.ids, list(left_out)))[options.offset :][: options.n]
+        alike = [weighed.alike[i] for i in shown] if weighed else self._alike(query, ranked, shown, options)
+        scores = weighed.scores if weighed else in_metric(ranked.scores, question, options.metric)
+        columns = (ranked.ids[shown], ranked.rows[shown], ranked.scores[shown], scores[shown])
+        kept = tuple(self._matches(columns, alike, view, question, options, space))
         n_passed = view.n_sounds if allowed is None else len(allowed)
         best = float(ranked.scores[0]) if len(ranked.scores) else -1.0
         nothing = is_nothing(space.model, kept, best, question.words_only)
@@ -100,22 +106,29 @@ class Finder:
         for rows in self._rows.values():
             rows.reopen()
 
+    def _alike(
+        self, query: Query, ranked: Ranked, shown: Ids, options: Options
+    ) -> Sequence[Mapping[str, float] | None]:
+        """How alike some of the sounds are in each aspect, if that is asked for and the question has a sound."""
+        likes = aspects_of(self._store, query) if options.with_aspects and has_aspects(query) else []
+        if not likes:
+            return [None] * len(shown)
+        rows = [measured.row_of(self._store, sound_id) for sound_id in ranked.ids[shown].tolist()]
+        return [None if row is None else alike_in(row, likes) for row in rows]
+
     def _matches(
-        self, ranked: Ranked, view: View, question: Question, options: Options, space: Space, weighed: Weighed | None
-    ) -> list[Match]:
-        sounds = self._store.sounds(ranked.ids.tolist())
-        scores = weighed.scores if weighed else in_metric(ranked.scores, question, options.metric)
-        alike = weighed.alike if weighed else [None] * len(ranked.ids)
+        self, columns: tuple[Ids, Ids, F64, F64], alike: Sequence[Mapping[str, float] | None], view: View,
+        question: Question, options: Options, space: Space,
+    ) -> Iterator[Match]:  # fmt: skip
+        """What is known of the sounds of some ids, rows, cosines and scores."""
+        sounds = self._store.sounds(columns[0].tolist())
         calibration, words = calibration_of(space.model), question.words_only
-        matches = []
-        columns = (ranked.ids, ranked.rows, ranked.scores, scores)
         numbers = (column.tolist() for column in columns)
         for sound_id, row, cosine, score, aspects in zip(*numbers, alike, strict=True):
             if sound_id in sounds:
                 times = self._times(view, space, sound_id, row) if options.segments else (None, None)
                 chance = calibration.probability(cosine, text=words) if calibration else None
-                matches.append(Match(sounds[sound_id], score, chance, *times, aspects))
-        return matches
+                yield Match(sounds[sound_id], score, chance, *times, aspects)
 
     def _times(self, view: View, space: Space, sound_id: int, row: int) -> tuple[float | None, float | None]:
         """Where in a sound a row of the segments is."""

@@ -12,16 +12,18 @@ from typing import Self
 import numpy as np
 
 from soundalike.errors import LibraryError
+from soundalike.folders import Stamp, stamp_of
 from soundalike.library import models
 from soundalike.library.answers import Answers
 from soundalike.library.asking import query_from
 from soundalike.library.database import is_made, writer_lock
-from soundalike.library.filters import allowed_ids
+from soundalike.library.facets import facets_of
+from soundalike.library.filters import allowed_ids, first_ids
 from soundalike.library.finder import Finder, Options, current_space
 from soundalike.library.matrix import Ids, MatrixFiles
 from soundalike.library.rebuild import n_rebuilt
 from soundalike.library.store import Store
-from soundalike.library.values import Answer, Embedder, Filters, Metric, Query, Sound, Status
+from soundalike.library.values import Answer, Embedder, Facets, Filters, Metric, Query, Sound, Status
 from soundalike.library.writer import Writer
 from soundalike.library.writing import Writing
 from soundalike.types import F32, F64, Failure
@@ -130,6 +132,18 @@ class Library(Writing, Answers):
             making.model if making else None, n_rebuilt(self._store, making) if making else 0,
         )  # fmt: skip
 
+    def n_sounds(self) -> int:
+        """How many sounds are in it."""
+        return self._store.n_sounds()
+
+    def n_failures(self) -> int:
+        """How many sounds have no embedding."""
+        return self._store.n_failures()
+
+    def roots(self) -> list[Path]:
+        """Folders that were added, which `sync` walks."""
+        return self._store.roots()
+
     def failures(self) -> list[Failure]:
         """Sounds that have no embedding, and why."""
         return self._store.failures()
@@ -138,12 +152,42 @@ class Library(Writing, Answers):
         """Look up a sound by its id; None if it is gone."""
         return self._store.sounds([sound_id]).get(sound_id)
 
+    def some(self, ids: Sequence[int]) -> dict[int, Sound]:
+        """Look up sounds by their ids; those that are gone are left out."""
+        return self._store.sounds(ids)
+
     def sounds(self, filters: Filters | None = None) -> Iterator[Sound]:
         """All sounds, or those that pass the filters, in the order they came."""
         ids = self.ids(filters).tolist()
         for start in range(0, len(ids), 500):
             part = self._store.sounds(ids[start : start + 500])
             yield from (part[sound_id] for sound_id in ids[start : start + 500] if sound_id in part)
+
+    def browse(self, filters: Filters | None = None, n: int = 100, offset: int = 0) -> list[Sound]:
+        """Sounds that pass the filters, in the order of their paths: ``n`` of them, after the first ``offset``."""
+        ids = first_ids(self._store, filters or Filters(), n, offset)
+        known = self._store.sounds(ids)
+        return [known[sound_id] for sound_id in ids if sound_id in known]
+
+    def paths(self, ids: Ids | None = None) -> dict[int, Path]:
+        """Where all sounds are, or these, by id."""
+        return self._store.paths(None if ids is None else ids.tolist())
+
+    def id_of(self, path: str | Path) -> int | None:
+        """Id of the sound at a path; None if there is none."""
+        return self._store.id_of(Path(path))
+
+    def is_unchanged(self, sound: Sound) -> bool:
+        """Whether a sound's file still has the size and the time that it had when it was embedded."""
+        return stamp_of(sound.path) == Stamp(*self._store.stamp(sound.id))
+
+    def version(self) -> int:
+        """Read a number that changes when another process, or another `Library`, has written."""
+        return self._store.data_version()
+
+    def facets(self) -> Facets:
+        """Count what `Filters` can be set to."""
+        return facets_of(self._store)
 
     def ids(self, filters: Filters | None = None) -> Ids:
         """Ids ``(n,)`` of all sounds, or of those that pass the filters, in the order they came."""
@@ -171,6 +215,7 @@ class Library(Writing, Answers):
         weights: Sequence[float] | None = None, n: int = 20, metric: Metric = "cosine",
         filters: Filters | None = None, segments: bool = False, exact: bool | None = None,
         effort: int | None = None, with_query: bool = False, weigh: Mapping[str, float] | None = None,
+        offset: int = 0, with_aspects: bool = False,
     ) -> Answer:  # fmt: skip
         """Find the sounds that are nearest to a sound, to words, or to a mix of both.
 
@@ -190,6 +235,8 @@ class Library(Writing, Answers):
         weigh : rank by aspects: how much "pitch", "noisiness", "timbre", "brightness", "rhythm", "loudness" and
             "length" count, 0 unless given, and "meaning", the cosine, 1 unless given; the question needs a sound.
             Each match then has its `Match.aspects`, and its score is their weighed mean, [0, 1]
+        offset : leave out so many of the best: the next page of results
+        with_aspects : also give `Match.aspects` when none is weighed, if the question has a sound
 
         Raises
         ------
@@ -203,7 +250,7 @@ class Library(Writing, Answers):
         whole = query_from(query, like, [text] if isinstance(text, str) else text, unlike, weights)
         options = Options(
             n=n, metric=metric, filters=filters or Filters(), segments=segments, exact=exact, effort=effort,
-            with_query=with_query, weigh=weigh,
+            with_query=with_query, weigh=weigh, offset=offset, with_aspects=with_aspects,
         )  # fmt: skip
         return self._finder.search(whole, options, lambda: self.model)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from soundalike.errors import LibraryError
 from soundalike.export import atomic
-from soundalike.library.values import Match
+from soundalike.library.values import Match, Sound
 
 
 def copy_sounds(
@@ -54,11 +53,15 @@ def write_m3u(matches: Iterable[Match], path: Path) -> Path:
     """Write a playlist (extended M3U, UTF-8) of the sounds, best first."""
     try:
         with atomic(path) as file:
-            file.write(b"#EXTM3U\n")
-            for match in matches:
-                title = match.sound.tags.get("title", match.path.stem).encode(errors="replace")
-                file.write(b"#EXTINF:%d,%s\n" % (round(match.duration_s), title.replace(b"\n", b" ")))
-                file.write(os.fsencode(match.path) + b"\n")
+            file.writelines(m3u_lines(match.sound for match in matches))
     except OSError as error:
         raise LibraryError(path, f"the playlist cannot be written ({error.strerror})") from error
     return path
+
+
+def m3u_lines(sounds: Iterable[Sound]) -> Iterator[bytes]:
+    """Yield the lines of a playlist."""
+    yield b"#EXTM3U\n"
+    for sound in sounds:
+        title = sound.tags.get("title", sound.path.stem).encode(errors="replace").replace(b"\n", b" ")
+        yield b"#EXTINF:%d,%s\n%s\n" % (round(sound.duration_s), title, sound.path_bytes)

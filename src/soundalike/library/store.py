@@ -102,6 +102,12 @@ class Store:
                 found[row[0]] = Sound(*(*row, tags.get(row[0], {})))
         return found
 
+    def paths(self, ids: Sequence[int] | None = None) -> dict[int, Path]:
+        """Paths by id, of all sounds or of some."""
+        rows = self.query("SELECT id, path FROM sounds")
+        wanted = None if ids is None else set(ids)
+        return {sound_id: path_of(path) for sound_id, path in rows if wanted is None or sound_id in wanted}
+
     def id_of(self, path: Path) -> int | None:
         """Id of the sound at a path."""
         rows = self.query("SELECT id FROM sounds WHERE path = ?", [path_bytes(path)])
@@ -134,6 +140,14 @@ class Store:
     def roots(self) -> list[Path]:
         """Folders that were added."""
         return [path_of(path) for (path,) in self.query("SELECT path FROM roots ORDER BY path")]
+
+    def n_sounds(self) -> int:
+        """How many sounds."""
+        return int(self.query("SELECT count(*) FROM sounds")[0][0])
+
+    def n_failures(self) -> int:
+        """How many sounds have no embedding."""
+        return int(self.query("SELECT count(*) FROM failures")[0][0])
 
     def totals(self) -> tuple[int, int, float]:
         """How many sounds, how many segments, how many seconds."""

@@ -136,17 +136,30 @@ class Filters:
     channels: tuple[int, ...] = ()  # one of these
     tags: Mapping[str, str] = field(default_factory=dict)  # each has this value, in any letter case; * for anything
     added_since: datetime | None = None
+    ids: frozenset[int] | None = None  # one of these sounds
 
     def __bool__(self) -> bool:
         return self != Filters()
 
 
 @dataclass(frozen=True, slots=True)
+class Facets:
+    """What `Filters` can be set to, and how many sounds each has."""
+
+    folders: tuple[tuple[Path, int], ...]  # every folder that has sounds, at any depth below those that were added
+    formats: tuple[tuple[str, int], ...]  # containers, most sounds first
+    tags: Mapping[str, tuple[tuple[str, int], ...]]  # values of the usual tags, most sounds first
+    shortest_s: float
+    longest_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """One part of a question: a sound, words or a vector, and its weight (negative: unlike)."""
 
-    source: Path | str | F32  # a sound file; words; or a vector
+    source: Path | str | int | F32  # a sound file; words; the id of a sound of the library; or a vector
     weight: float = 1.0
+    aspects: F32 | None = None  # beside a vector: the row of `soundalike.aspects` of its sound
 
 
 @dataclass(frozen=True, slots=True)

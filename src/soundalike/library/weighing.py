@@ -69,6 +69,11 @@ def rank_weighed(
     return _scored(view, aspects, vector, likes, weights, rows[best], beside[best], n)
 
 
+def alike_in(row: F32, likes: Likes) -> dict[str, float]:
+    """How alike one sound is in every aspect but the meaning."""
+    return dict(zip(ASPECTS, _alike(row[None], likes, ASPECTS)[0].tolist(), strict=True))
+
+
 def _common(view: View, aspects: View, allowed: Ids | None) -> tuple[Ids, Ids]:
     """Rows of the sounds that both have, and that are alive and allowed."""
     if allowed is None and np.array_equal(view.ids, aspects.ids):

@@ -1,0 +1,57 @@
+"""What a library gives, as JSON: the same fields on the command line and from the server.
+
+Fields that are not known are left out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from soundalike.library.values import Match, Sound, Status
+from soundalike.readable import shown
+from soundalike.types import Failure
+
+Record = dict[str, Any]
+
+
+def match_record(rank: int, match: Match) -> Record:
+    """One match, and what is known of its sound."""
+    sound = match.sound
+    fields = {
+        "rank": rank, "score": match.score, "probability": match.probability, "path": shown(sound.path),
+        "duration_seconds": sound.duration_s, "start_s": match.start_s, "end_s": match.end_s, **_facts(sound),
+        "aspects": dict(match.aspects) if match.aspects else None,
+    }  # fmt: skip
+    return _known(fields)
+
+
+def sound_record(sound: Sound) -> Record:
+    """A sound, and what is known of it."""
+    return _known({"path": shown(sound.path), "duration_seconds": sound.duration_s, **_facts(sound)})
+
+
+def status_record(now: Status) -> Record:
+    """What is in a library."""
+    return {
+        "path": shown(now.path), "model": now.model, "pipeline": now.pipeline, "dim": now.dim,
+        "n_sounds": now.n_sounds, "n_segments": now.n_segments, "sound_seconds": now.sound_s,
+        "n_failed": now.n_failed, "folders": [shown(folder) for folder in now.folders],
+        "n_indexed": now.n_indexed, "n_bytes": now.n_bytes, "rebuilding": now.rebuilding,
+        "n_rebuilt": now.n_rebuilt,
+    }  # fmt: skip
+
+
+def failure_record(failure: Failure) -> Record:
+    """A sound that has no embedding, and why."""
+    return {"path": shown(failure.path), "error": failure.code, "reason": failure.reason}
+
+
+def _facts(sound: Sound) -> Record:
+    return {
+        "id": sound.id, "sample_rate": sound.sample_rate, "channels": sound.channels, "container": sound.container,
+        "codec": sound.codec, "tags": dict(sound.tags) or None,
+    }  # fmt: skip
+
+
+def _known(fields: Record) -> Record:
+    return {name: value for name, value in fields.items() if value is not None}

@@ -1,0 +1,1 @@
+"""Routes, one module per topic; each route is a call or two of the library."""

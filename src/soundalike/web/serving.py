@@ -1,0 +1,92 @@
+"""Serving: the socket, the address, and the end."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from soundalike.errors import SoundalikeError
+from soundalike.web.app import create_app
+from soundalike.web.desk import Desk
+from soundalike.web.guard import Keys
+
+HOST = "127.0.0.1"
+PORT = 4747
+_GRACE_S = 1  # for answers that are under way at the end
+_MOST_CONNECTIONS = 1000
+
+
+def serve(library: Path | None, port: int | None, on_ready: Callable[[str], None], device: str = "auto") -> None:
+    """Serve a library on this machine alone, until interrupted.
+
+    Parameters
+    ----------
+    library : its folder; made if it is not there
+    port : None for the usual one, or another if that is taken
+    on_ready : called with the address once it answers
+
+    Raises
+    ------
+    SoundalikeError
+        if the port is taken, or the library cannot be opened
+    """
+    with _socket(port) as listening:
+        keys = Keys(listening.getsockname()[1])
+        desk = Desk.open(library, device)
+        try:
+            desk.warm_up()
+            server = _Server(_config(desk, keys), desk, lambda: on_ready(address(keys)))
+            server.run(sockets=[listening])
+        finally:
+            desk.close()
+
+
+def address(keys: Keys) -> str:
+    """Where the page is; what follows # is never sent anywhere, but lets the page begin a session."""
+    return f"http://{HOST}:{keys.port}/#token={keys.token}"
+
+
+def _socket(port: int | None) -> socket.socket:
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # Windows, where reuse would let another program take the port
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+    else:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    for wanted in [PORT, 0] if port is None else [port]:
+        try:
+            listening.bind((HOST, wanted))
+        except (OSError, OverflowError):
+            continue
+        return listening
+    listening.close()
+    raise SoundalikeError(f"port {port} is taken: end what uses it, or choose another one with --port")
+
+
+def _config(desk: Desk, keys: Keys) -> uvicorn.Config:
+    return uvicorn.Config(
+        create_app(desk, keys), log_level="warning", access_log=False, server_header=False, proxy_headers=False,
+        ws="none", http="h11", loop="asyncio", lifespan="on", limit_concurrency=_MOST_CONNECTIONS,
+        timeout_graceful_shutdown=_GRACE_S,
+    )  # fmt: skip
+
+
+class _Server(uvicorn.Server):
+    """Says when it answers, and ends streams of events at once when it is to end."""
+
+    def __init__(self, config: uvicorn.Config, desk: Desk, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._desk, self._on_ready = desk, on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_ready()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._desk.bell.close()
+        super().handle_exit(signal.SIGINT, frame)
