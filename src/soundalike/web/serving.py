@@ -60,6 +60,7 @@ def _socket(port: int | None) -> socket.socket:
     for wanted in [PORT, 0] if port is None else [port]:
         try:
             listening.bind((HOST, wanted))
+            listening.listen()
         except (OSError, OverflowError):
             continue
         return listening
