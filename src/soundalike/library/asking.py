@@ -75,12 +75,10 @@ def vector_of(store: Store, space: Space, part: Part, model: Callable[[], Embedd
 
 
 def aspects_of(store: Store, query: Query) -> list[tuple[F32, float]]:
-    """Aspects of the sounds that a question asks for, and their weights.
+    """Aspects of the sounds that a question asks for, and their weights; of those whose aspects are known.
 
     Raises
     ------
-    ValueError
-        if there is none: words have no aspects
     SoundError
         if a sound cannot be measured
     """
@@ -89,15 +87,7 @@ def aspects_of(store: Store, query: Query) -> list[tuple[F32, float]]:
         row = _aspects_of(store, part) if part.weight > 0 else None
         if row is not None:
             found.append((row, part.weight))
-    if not found:
-        raise ValueError("aspects are weighed against a sound, and the question has none: add one to it")
     return found
-
-
-def has_aspects(query: Query) -> bool:
-    """Whether a sound, whose aspects are known or can be measured, is asked for."""
-    parts = (part for part in query.parts if part.weight > 0)
-    return any(isinstance(part.source, int | Path) or part.aspects is not None for part in parts)
 
 
 def _aspects_of(store: Store, part: Part) -> F32 | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from soundalike.errors import LibraryError
 from soundalike.library import caches, measured
-from soundalike.library.asking import Question, aspects_of, has_aspects, in_metric, question_of
+from soundalike.library.asking import Question, aspects_of, in_metric, question_of
 from soundalike.library.calibration import calibration_of, is_nothing
 from soundalike.library.database import writer_lock
 from soundalike.library.filters import allowed_ids
@@ -86,8 +86,11 @@ class Finder:
             reason = "its sounds have no aspects yet: run `soundalike sync` while all its folders are there"
             raise LibraryError(self._store.folder, reason)
         weights = parts_of_one(weigh)
+        likes = aspects_of(self._store, query)
+        if not likes:
+            raise ValueError("aspects are weighed against a sound, and the question has none: add one to it")
         aspects = self.view(measured.SPACE, "aspects")
-        return rank_weighed(view, aspects, question.vector, aspects_of(self._store, query), weights, n, allowed)
+        return rank_weighed(view, aspects, question.vector, likes, weights, n, allowed)
 
     def view(self, space: Space, kind: Kind) -> View:
         """Give the rows as they are now."""
@@ -109,8 +112,8 @@ class Finder:
     def _alike(
         self, query: Query, ranked: Ranked, shown: Ids, options: Options
     ) -> Sequence[Mapping[str, float] | None]:
-        """How alike some of the sounds are in each aspect, if that is asked for and the question has a sound."""
-        likes = aspects_of(self._store, query) if options.with_aspects and has_aspects(query) else []
+        """How alike some of the sounds are in each aspect, if that is asked for and known."""
+        likes = aspects_of(self._store, query) if options.with_aspects else []
         if not likes:
             return [None] * len(shown)
         rows = [measured.row_of(self._store, sound_id) for sound_id in ranked.ids[shown].tolist()]
