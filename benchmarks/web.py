@@ -115,7 +115,7 @@ def questions(client: Client, n: int) -> dict[str, Callable[[int], Any]]:
 def timed(client: Client, n: int) -> list[dict[str, Any]]:
     rows = []
     for what, ask in questions(client, n).items():
-        turns = n // 10 if what == "drop a sound" else n
+        turns = max(n // 10, 3) if what == "drop a sound" else n
         ask(0)
         took = []
         for i in range(turns):

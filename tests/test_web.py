@@ -309,6 +309,21 @@ def test_dropped_sound_is_searched_by(client: TestClient, desk: Desk) -> None:
     assert not list(desk.uploads.folder.glob("*.incoming"))
 
 
+def test_dropped_sound_follows_the_library_to_another_model(client: TestClient, desk: Desk, pocket: Model) -> None:
+    taken = upload(client, (EXAMPLES / "drums/kick-808.wav").read_bytes()).json()["id"]
+    kept = desk.uploads.embedded(taken)
+    assert kept is not None
+    other = Model(pocket.card.with_level("loudness"))
+    desk.uploads._model = lambda: other
+    try:
+        again = desk.uploads.embedded(taken)
+        assert again is not None
+        assert again.pipeline == other.pipeline != kept.pipeline
+        assert not np.array_equal(again.vector, kept.vector)
+    finally:
+        desk.uploads._model = lambda: desk.library.model
+
+
 def test_oldest_uploads_go(client: TestClient, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("soundalike.web.uploads.KEPT", 1)
     content = (EXAMPLES / "drums/kick-808.wav").read_bytes()
@@ -376,6 +391,9 @@ def test_labels_teach_a_classifier(client: TestClient, desk: Desk, tmp_path: Pat
         client.delete(f"/api/labels/{label}")
     assert client.get("/api/labels").json() == []
     assert client.delete("/api/labels/drum").status_code == 404
+    assert client.put(f"/api/labels/drum%2Fkick/examples/{id_of(client, 'kick-808.wav')}").status_code == 200
+    assert client.get("/api/labels").json()[0]["name"] == "drum/kick"
+    assert client.delete("/api/labels/drum%2Fkick").status_code == 200
     assert client.put(f"/api/labels/%20/examples/{id_of(client, 'kick-808.wav')}").status_code == 422
 
 

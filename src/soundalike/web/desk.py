@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, HTTPException, Request
 
@@ -26,6 +27,7 @@ from soundalike.web.picker import Picker
 from soundalike.web.uploads import Uploads
 
 log = logging.getLogger("soundalike.web")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,7 +62,7 @@ class Desk:
         self.picker = Picker()
         self.marks = Marks(library)
         self._warming = threading.Thread(target=self._load, name="warm-up", daemon=True)
-        self._lock = threading.Lock()
+        self._locks = {name: threading.Lock() for name in ("facets", "map", "classifier")}
         self._kept: dict[str, tuple[Any, Any]] = {}
 
     @classmethod
@@ -112,17 +114,18 @@ class Desk:
         files = list(self.library.path.glob("cache/map-*.npz"))
         made = max((file.stat().st_mtime for file in files), default=0.0)
         found = self.while_same("map", (self.library.version(), made), lambda: _page_map(self.library, made))
-        if not isinstance(found, PageMap):
+        if found is None:
             raise HTTPException(404, "there is no map yet: start the job `map`")
         return found
 
-    def while_same(self, name: str, version: Any, make: Any) -> Any:
-        """What was made before, while the version is the same."""
-        with self._lock:
+    def while_same(self, name: str, version: Any, make: Callable[[], T]) -> T:
+        """Give what was made before, while the version is the same."""
+        with self._locks[name]:
             kept = self._kept.get(name)
             if kept is None or kept[0] != version:
                 kept = self._kept[name] = (version, make())
-            return kept[1]
+            found: T = kept[1]
+            return found
 
 
 def _desk(request: Request) -> Desk:

@@ -13,11 +13,14 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from soundalike.errors import ExportError, SoundError, SoundErrorCode
+import orjson
+
+from soundalike.errors import ExportError, SoundError
 
 LONGEST_S = 1200.0  # of a dropped sound
 TIME_S = 60.0  # for decoding it
 MEMORY = 1 << 30  # bytes beyond what the child has when it begins
+_LONGEST_ANSWER = 1 << 16  # bytes
 WRITES = 1 << 30  # bytes of what comes out: 20 minutes of stereo at 96 kHz
 
 
@@ -47,17 +50,16 @@ class Sandbox:
             (process, pipe), self._spare = self._spare or _child(), None
         try:
             pipe.send((path, out))
-            answer = pipe.recv() if pipe.poll(TIME_S) else None
-        except (EOFError, OSError):
-            answer = ("damaged", "decoding it fails badly: it is damaged, or made to do harm")
+            if not pipe.poll(TIME_S):
+                raise SoundError(path, "damaged", f"decoding it takes more than {TIME_S:.0f} s")
+            answer = orjson.loads(pipe.recv_bytes(_LONGEST_ANSWER))
+        except (EOFError, OSError, ValueError) as error:
+            raise SoundError(path, "damaged", "decoding it fails badly: it is damaged, or made to do harm") from error
         finally:
             _end(process, pipe)
-        if answer is None:
-            raise SoundError(path, "damaged", f"decoding it takes more than {TIME_S:.0f} s")
-        if isinstance(answer, float):
-            return answer
-        code, reason = answer
-        raise SoundError(path, code, reason)
+        if "code" in answer:
+            raise SoundError(path, answer["code"], answer["reason"])
+        return float(answer["duration_s"])
 
     def close(self) -> None:
         """End the child in reserve."""
@@ -94,14 +96,13 @@ def _decode(pipe: Connection) -> None:
     with suppress(EOFError, OSError):
         path, out = pipe.recv()
         _limit()
-        answer: float | tuple[SoundErrorCode, str]
         try:
-            answer = write_float_wav(path, out, longest_s=LONGEST_S)
+            answer: dict[str, object] = {"duration_s": write_float_wav(path, out, longest_s=LONGEST_S)}
         except SoundError as error:
-            answer = (error.code, error.reason)
+            answer = {"code": error.code, "reason": error.reason}
         except (MemoryError, OSError, ExportError):
-            answer = ("damaged", "decoding it takes too much room")
-        pipe.send(answer)
+            answer = {"code": "damaged", "reason": "decoding it takes too much room"}
+        pipe.send_bytes(orjson.dumps(answer))  # not a pickle: whoever takes over this process must not get further
 
 
 def _limit() -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import shutil
 import tempfile
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from soundalike.aspects import measure_file
+from soundalike.embed import sha256_of
 from soundalike.errors import SoundError
 from soundalike.library.values import Embedder
 from soundalike.types import F32
@@ -30,6 +30,7 @@ class Upload:
     id: str
     name: str  # as the browser calls it: shown, and nothing else
     vector: F32 = field(repr=False)  # (dim,), unit norm
+    pipeline: str  # that made the vector
     aspects: F32 = field(repr=False)  # a row of `soundalike.aspects`
     source: Source  # plain WAV
     n_bytes: int
@@ -62,16 +63,16 @@ class Uploads:
         name = name[:_LONGEST_NAME] or "a sound without a name"
         try:
             duration_s = self.sandbox.decode(incoming, wav)
-            embedding = self._model().embed_file(wav)
+            model = self._model()
+            vector = model.embed_file(wav).vector
             aspects = measure_file(wav).to_array()
         except SoundError as error:
             wav.unlink(missing_ok=True)
             raise SoundError(name, error.code, error.reason) from error
         finally:
             incoming.unlink(missing_ok=True)
-        key = hashlib.sha256(embedding.sha256.encode()).hexdigest()
-        source = Source(wav, key, "wav", "pcm_f32le", duration_s)
-        upload = Upload(upload_id, name, embedding.vector, aspects, source, wav.stat().st_size)
+        source = Source(wav, sha256_of(wav), "wav", "pcm_f32le", duration_s)
+        upload = Upload(upload_id, name, vector, model.pipeline, aspects, source, wav.stat().st_size)
         with self._lock:
             self._kept[upload_id] = upload
             self._forget()
@@ -81,6 +82,17 @@ class Uploads:
         """Look one up; None if it was never there, or is gone."""
         with self._lock:
             return self._kept.get(upload_id)
+
+    def embedded(self, upload_id: str) -> Upload | None:
+        """Look one up, with its vector as the library's model makes it now."""
+        upload, model = self.get(upload_id), self._model()
+        if upload is None or upload.pipeline == model.pipeline:
+            return upload
+        upload = replace(upload, vector=model.embed_file(upload.source.path).vector, pipeline=model.pipeline)
+        with self._lock:
+            if upload_id in self._kept:
+                self._kept[upload_id] = upload
+        return upload
 
     def close(self) -> None:
         """Forget all."""

@@ -22,21 +22,21 @@ def labels(desk: TheDesk) -> Response:
     return as_json([{"name": name, "n_examples": len(ids), "examples": ids} for name, ids in found.items()])
 
 
-@router.put("/labels/{name}/examples/{sound_id}")
+@router.put("/labels/{name:path}/examples/{sound_id}")
 def add_example(name: Name, sound_id: int, desk: TheDesk) -> dict[str, bool]:
     """Make a sound an example of a label, and of no other."""
     desk.marks.set_example(name, desk.sound(sound_id), True)
     return {"ok": True}
 
 
-@router.delete("/labels/{name}/examples/{sound_id}")
+@router.delete("/labels/{name:path}/examples/{sound_id}")
 def drop_example(name: Name, sound_id: int, desk: TheDesk) -> dict[str, bool]:
     """Make a sound no example of a label."""
     desk.marks.set_example(name, desk.sound(sound_id), False)
     return {"ok": True}
 
 
-@router.delete("/labels/{name}")
+@router.delete("/labels/{name:path}")
 def drop_label(name: Name, desk: TheDesk) -> dict[str, bool]:
     """Forget a label."""
     if not desk.marks.drop_label(name):

@@ -54,7 +54,7 @@ def _part(desk: Desk, asked: PartAsked) -> Part:
         return Part(asked.text, asked.weight)
     if asked.id is not None:
         return Part(desk.sound(asked.id).id, asked.weight)
-    upload = desk.uploads.get(asked.upload or "")
+    upload = desk.uploads.embedded(asked.upload or "")
     if upload is None:
         raise HTTPException(404, "the sound that was dropped is not here any more: drop it again")
     return Part(upload.vector, asked.weight, upload.aspects)
@@ -67,7 +67,8 @@ def filters_of(desk: Desk, asked: FiltersAsked) -> Filters:
         ids = frozenset(desk.marks.labels().get(asked.label, []))
     if asked.favorite:
         ids = desk.marks.favorites() if ids is None else ids & desk.marks.favorites()
-    known = {shown(path): path for path, _ in desk.facets().folders} if asked.folders else {}
+    odd = any("\\" in folder for folder in asked.folders)  # names with bytes that are no text are shown escaped
+    known = {shown(path): path for path, _ in desk.facets().folders} if odd else {}
     return Filters(
         min_s=asked.min_duration, max_s=asked.max_duration,
         folders=tuple(known.get(folder, Path(folder)) for folder in asked.folders), formats=tuple(asked.formats),
