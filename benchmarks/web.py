@@ -134,7 +134,9 @@ def use(address: str, until: float, seed: int, counts: list[int]) -> None:
     stream.request("GET", "/api/events", headers=client.token)
     stream.getresponse()
     words = [line.split("\t")[-1] for line in WORDS]
-    sounds = [match["id"] for match in client.search(filters={"folders": [str(EXAMPLES)]})["matches"]]
+    folders = json.loads(client.ask("GET", "/api/facets"))["folders"]
+    real = next(folder["path"] for folder in folders if folder["name"] == EXAMPLES.name)
+    sounds = [match["id"] for match in client.search(filters={"folders": [real]})["matches"]]
     drops = sorted(path for path in EXAMPLES.rglob("*.*") if path.suffix not in (".tsv", ".txt"))
     while time.time() < until:
         one = chance.choice(sounds)

@@ -360,6 +360,20 @@ def test_body_that_never_comes_is_given_up(live: Live, monkeypatch: pytest.Monke
         assert answer_of(connection, b"\r\n\r\n").split()[1] == b"408"
 
 
+def test_head_that_never_ends_is_given_up(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "HEAD_S", 0.2)
+    with live.request("GET", "/api/events") as stream:  # an answer that goes on is no such thing
+        answer_of(stream, b"event: library")
+        with socket.create_connection(("127.0.0.1", live.port), timeout=10) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: 1")
+            assert answer_of(connection) == b""
+        asked = time.monotonic()
+        stream.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            stream.recv(1)
+        assert time.monotonic() - asked > 0.4
+
+
 def test_two_hundred_slow_connections_keep_nobody_waiting(live: Live, desk: Desk) -> None:
     slow = [socket.create_connection(("127.0.0.1", live.port), timeout=10) for _ in range(100)]
     upload = "Content-Type: application/octet-stream\r\nContent-Length: 1000000\r\n"

@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from pydantic import TypeAdapter
 from starlette.testclient import TestClient
 
 import soundalike
 from soundalike.embed import Model
 from soundalike.library import Library
-from soundalike.web.app import create_app
+from soundalike.web.app import TOPICS, create_app
 from soundalike.web.desk import Desk
 from soundalike.web.guard import Keys
+from soundalike.web.serving import config_of
 
 EXAMPLES = Path(soundalike.__file__).parent / "examples"
 PORT = 4747
@@ -66,8 +68,22 @@ def client_of(desk: Desk, static: Path | None = None) -> Iterator[TestClient]:
     keys = Keys(PORT)
     app = create_app(desk, keys, static) if static else create_app(desk, keys)
     with TestClient(app, base_url=f"http://127.0.0.1:{PORT}", raise_server_exceptions=False) as client:
+        client.event_hooks = {"response": [as_described]}
         assert client.post("/api/session", json={"token": keys.token}).status_code == 200
         yield client
+
+
+def as_described(response: Any) -> None:
+    """Hold an answer of the API to the description of its route."""
+    path = response.request.url.path
+    if not path.startswith("/api/") or response.headers["content-type"] != "application/json":
+        return
+    routes = (route for topic in TOPICS for route in topic.router.routes)
+    fits = (r for r in routes if response.request.method in r.methods and r.path_regex.match(path.removeprefix("/api")))
+    route = next(fits, None)
+    described = route.responses.get(200 if response.status_code == 200 else "4XX", {}) if route is not None else {}
+    if "model" in described:
+        TypeAdapter(described["model"]).validate_json(response.read(), strict=True)
 
 
 class Live:
@@ -77,10 +93,7 @@ class Live:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
         self.keys = Keys(self.port)
-        config = uvicorn.Config(
-            create_app(desk, self.keys), log_level="critical", ws="none", loop="asyncio", timeout_graceful_shutdown=1
-        )
-        self.server = uvicorn.Server(config)
+        self.server = uvicorn.Server(config_of(desk, self.keys))
         self._thread = threading.Thread(target=lambda: asyncio.run(self.server.serve([self._socket])))
         self._thread.start()
         until = time.monotonic() + 10

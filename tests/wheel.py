@@ -31,6 +31,20 @@ for record, vector in zip(found.records, found.vectors):
 assert (found.vectors == soundalike.read_embeddings("out/embeddings.parquet").vectors).all()
 assert model.embed_text(["a beep"]).shape == (1, 512)
 """
+SERVE = """
+import json, signal, subprocess, sys, urllib.request
+code = "from soundalike.cli import main; main()"
+command = [sys.executable, "-c", code, "serve", "--no-browser", "--library", "served"]
+server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+try:
+    base, token = server.stdout.readline().strip().split("/#token=")
+    ask = urllib.request.Request(base + "/api/status", headers={"Authorization": "Bearer " + token})
+    with urllib.request.urlopen(ask) as answer:
+        assert json.load(answer)["model"]["name"] == "pocket"
+finally:
+    server.terminate()
+    server.wait(20)
+"""
 
 
 def main() -> None:
@@ -49,6 +63,7 @@ def main() -> None:
         write_tone(place / "in" / "high.wav", 1760)
         run("embed", place, "soundalike", "embed", "in", "-o", "out", "-f", "json", "-f", "parquet")
         run("read back", place, "python", "-c", READ_BACK)
+        run("serve", place, "python", "-c", SERVE)
     print(f"PASS  all, for {wheel.name}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from soundalike.errors import SoundalikeError
 from soundalike.web.app import create_app
@@ -17,6 +19,7 @@ from soundalike.web.guard import Keys
 
 HOST = "127.0.0.1"
 PORT = 4747
+HEAD_S = 15.0  # in which a request is asked, on a new connection or after the one before
 _GRACE_S = 1  # for answers that are under way at the end
 _MOST_CONNECTIONS = 1000
 
@@ -40,7 +43,7 @@ def serve(library: Path | None, port: int | None, on_ready: Callable[[str], None
         desk = Desk.open(library, device)
         try:
             desk.warm_up()
-            server = _Server(_config(desk, keys), desk, lambda: on_ready(address(keys)))
+            server = _Server(config_of(desk, keys), desk, lambda: on_ready(address(keys)))
             server.run(sockets=[listening])
         finally:
             desk.close()
@@ -69,12 +72,36 @@ def _socket(port: int | None) -> socket.socket:
     raise SoundalikeError(f"port {port} is taken: end what uses it, or choose another one with --port")
 
 
-def _config(desk: Desk, keys: Keys) -> uvicorn.Config:
+def config_of(desk: Desk, keys: Keys) -> uvicorn.Config:
+    """How the server of a library runs."""
     return uvicorn.Config(
         create_app(desk, keys), log_level="warning", access_log=False, server_header=False, proxy_headers=False,
-        ws="none", http="h11", loop="asyncio", lifespan="on", limit_concurrency=_MOST_CONNECTIONS,
+        ws="none", http=Connection, loop="asyncio", lifespan="on", limit_concurrency=_MOST_CONNECTIONS,
         timeout_graceful_shutdown=_GRACE_S,
     )  # fmt: skip
+
+
+class Connection(H11Protocol):
+    """A connection that is closed when nothing whole was asked on it for a while: heads of requests that never end."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """Begin, with a look now and then."""
+        super().connection_made(transport)
+        self._before = self.cycle
+        self._next_look = self.loop.call_later(HEAD_S, self._look)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        self._next_look.cancel()
+        super().connection_lost(exc)
+
+    def _look(self) -> None:
+        answering = self.cycle is not None and not self.cycle.response_complete
+        if not answering and self.cycle is self._before:
+            self.transport.close()
+            return
+        self._before = self.cycle
+        self._next_look = self.loop.call_later(HEAD_S, self._look)
 
 
 class _Server(uvicorn.Server):

@@ -10,6 +10,7 @@ from soundalike.library.calibration import calibration_of
 from soundalike.library.records import status_record
 from soundalike.models.cards import CARDS, ModelCard, card_of
 from soundalike.readable import shown
+from soundalike.web import answers
 from soundalike.web.asked import Token
 from soundalike.web.desk import TheDesk
 from soundalike.web.found import as_json
@@ -18,7 +19,7 @@ from soundalike.web.guard import Keys
 router = APIRouter(tags=["library"])
 
 
-@router.post("/session")
+@router.post("/session", responses=answers.of(answers.Done))
 def begin_session(asked: Token, request: Request, response: Response) -> dict[str, bool]:
     """Get a cookie for the token of the printed address."""
     keys: Keys = request.app.state.keys
@@ -28,7 +29,7 @@ def begin_session(asked: Token, request: Request, response: Response) -> dict[st
     return {"ok": True}
 
 
-@router.get("/status")
+@router.get("/status", responses=answers.of(answers.Status))
 def status(desk: TheDesk) -> Response:
     """What is in the library, and which model it has."""
     now = desk.library.status()
@@ -40,7 +41,7 @@ def status(desk: TheDesk) -> Response:
     })  # fmt: skip
 
 
-@router.get("/failures")
+@router.get("/failures", responses=answers.of(list[answers.Failure]))
 def failures(desk: TheDesk) -> Response:
     """List the sounds that have no embedding, and why."""
     return as_json([
@@ -49,7 +50,7 @@ def failures(desk: TheDesk) -> Response:
     ])  # fmt: skip
 
 
-@router.get("/facets")
+@router.get("/facets", responses=answers.of(answers.Facets))
 def facets(desk: TheDesk) -> Response:
     """What filters can be set to, and how many sounds each has."""
     found = desk.facets()
@@ -63,7 +64,7 @@ def facets(desk: TheDesk) -> Response:
     })  # fmt: skip
 
 
-@router.get("/models")
+@router.get("/models", responses=answers.of(list[answers.ListedModel]))
 def models(desk: TheDesk) -> Response:
     """List the models."""
     in_use = desk.library.status().model

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, HTTPException
 from fastapi.responses import StreamingResponse
 
+from soundalike.web import answers
 from soundalike.web.asked import ExportAsked
 from soundalike.web.desk import TheDesk
 from soundalike.web.exporting import MEDIA_TYPES, exported
@@ -12,7 +13,7 @@ from soundalike.web.exporting import MEDIA_TYPES, exported
 router = APIRouter(tags=["export"])
 
 
-@router.post("/export", response_class=StreamingResponse)
+@router.post("/export", responses=answers.content("application/octet-stream"), response_class=StreamingResponse)
 def export(asked: ExportAsked, desk: TheDesk) -> StreamingResponse:
     """Give sounds as a playlist, a table, JSON, or an archive of the files; in the order of the ids."""
     known = desk.library.some(asked.ids)

@@ -11,6 +11,7 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from soundalike.models.cards import CARDS
+from soundalike.web import answers
 from soundalike.web.asked import JobAsked
 from soundalike.web.desk import Desk, TheDesk
 from soundalike.web.found import as_json
@@ -24,7 +25,7 @@ _PAUSE_S = 0.2  # between two events
 _PING_S = 15.0
 
 
-@router.post("/jobs")
+@router.post("/jobs", responses=answers.of(answers.Begun))
 def start_job(asked: JobAsked, desk: TheDesk) -> dict[str, str]:
     """Start a job: add a folder, sync, retry what failed, lay out the map, rebuild with another model."""
     folder = None
@@ -40,13 +41,13 @@ def start_job(asked: JobAsked, desk: TheDesk) -> dict[str, str]:
         raise HTTPException(503, str(error)) from error
 
 
-@router.get("/jobs")
+@router.get("/jobs", responses=answers.of(list[answers.Job]))
 def list_jobs(desk: TheDesk) -> Response:
     """List the jobs, the oldest first."""
     return as_json(desk.jobs.list())
 
 
-@router.delete("/jobs/{job_id}")
+@router.delete("/jobs/{job_id}", responses=answers.of(answers.Done))
 def cancel_job(job_id: str, desk: TheDesk) -> dict[str, bool]:
     """End a job; what it has finished is kept."""
     if not desk.jobs.cancel(job_id):
@@ -54,7 +55,7 @@ def cancel_job(job_id: str, desk: TheDesk) -> dict[str, bool]:
     return {"ok": True}
 
 
-@router.get("/events", response_class=StreamingResponse)
+@router.get("/events", responses=answers.content("text/event-stream"), response_class=StreamingResponse)
 async def events(request: Request, desk: TheDesk) -> StreamingResponse:
     """Say what changes, as it changes: server-sent events `job` and `library`."""
     if desk.n_streams >= MOST_STREAMS:

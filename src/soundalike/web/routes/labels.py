@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query, Response
 
+from soundalike.web import answers
 from soundalike.web.asked import Name
 from soundalike.web.desk import TheDesk
 from soundalike.web.found import as_json, page_sound
@@ -15,28 +16,28 @@ router = APIRouter(tags=["labels"])
 Most = Annotated[int, Query(ge=1, le=500)]
 
 
-@router.get("/labels")
+@router.get("/labels", responses=answers.of(list[answers.Label]))
 def labels(desk: TheDesk) -> Response:
     """List the labels and their examples."""
     found = desk.marks.labels()
     return as_json([{"name": name, "n_examples": len(ids), "examples": ids} for name, ids in found.items()])
 
 
-@router.put("/labels/{name:path}/examples/{sound_id}")
+@router.put("/labels/{name:path}/examples/{sound_id}", responses=answers.of(answers.Done))
 def add_example(name: Name, sound_id: int, desk: TheDesk) -> dict[str, bool]:
     """Make a sound an example of a label, and of no other."""
     desk.marks.set_example(name, desk.sound(sound_id), True)
     return {"ok": True}
 
 
-@router.delete("/labels/{name:path}/examples/{sound_id}")
+@router.delete("/labels/{name:path}/examples/{sound_id}", responses=answers.of(answers.Done))
 def drop_example(name: Name, sound_id: int, desk: TheDesk) -> dict[str, bool]:
     """Make a sound no example of a label."""
     desk.marks.set_example(name, desk.sound(sound_id), False)
     return {"ok": True}
 
 
-@router.delete("/labels/{name:path}")
+@router.delete("/labels/{name:path}", responses=answers.of(answers.Done))
 def drop_label(name: Name, desk: TheDesk) -> dict[str, bool]:
     """Forget a label."""
     if not desk.marks.drop_label(name):
@@ -44,7 +45,7 @@ def drop_label(name: Name, desk: TheDesk) -> dict[str, bool]:
     return {"ok": True}
 
 
-@router.get("/labels/predictions")
+@router.get("/labels/predictions", responses=answers.of(list[answers.Prediction]))
 def predictions(desk: TheDesk, label: Name | None = None, n: Most = 100) -> Response:
     """List the sounds that the classifier is surest of, examples left out."""
     favorites = desk.marks.favorites()
@@ -54,7 +55,7 @@ def predictions(desk: TheDesk, label: Name | None = None, n: Most = 100) -> Resp
     ])  # fmt: skip
 
 
-@router.get("/labels/suggestions")
+@router.get("/labels/suggestions", responses=answers.of(list[answers.Suggestion]))
 def suggestions(desk: TheDesk, n: Most = 20) -> Response:
     """List the sounds whose labels would teach the most."""
     favorites = desk.marks.favorites()
@@ -64,7 +65,7 @@ def suggestions(desk: TheDesk, n: Most = 20) -> Response:
     ])  # fmt: skip
 
 
-@router.get("/labels/classifier")
+@router.get("/labels/classifier", responses=answers.content("application/json"))
 def classifier(desk: TheDesk) -> Response:
     """Take the classifier away: the file that `soundalike classify --by` reads."""
     headers = {"content-disposition": 'attachment; filename="classifier.json"'}

@@ -7,13 +7,14 @@ from fastapi import APIRouter, Response
 
 from soundalike.canvas import Color
 from soundalike.map2d.colors import palette
+from soundalike.web import answers
 from soundalike.web.desk import TheDesk
 from soundalike.web.found import as_json
 
 router = APIRouter(tags=["map"])
 
 
-@router.get("/map")
+@router.get("/map", responses=answers.of(answers.Map))
 def about_map(desk: TheDesk) -> Response:
     """Groups of the map; their numbers are those of the points."""
     shown = desk.map()
@@ -25,7 +26,7 @@ def about_map(desk: TheDesk) -> Response:
     })  # fmt: skip
 
 
-@router.get("/map/points")
+@router.get("/map/points", responses=answers.content("application/octet-stream"))
 def map_points(desk: TheDesk) -> Response:
     """Points of the map, little-endian: int32 ids, float32 x, float32 y, uint16 cluster, uint16 folder; n of each."""
     shown = desk.map()

@@ -7,6 +7,7 @@ from pathlib import Path
 from fastapi import APIRouter, HTTPException, Response
 
 from soundalike.readable import shown
+from soundalike.web import answers
 from soundalike.web.asked import FolderAsked
 from soundalike.web.desk import Desk, TheDesk
 from soundalike.web.found import as_json
@@ -15,7 +16,7 @@ from soundalike.web.picker import Folder
 router = APIRouter(tags=["picker"])
 
 
-@router.get("/picker")
+@router.get("/picker", responses=answers.of(answers.Listing))
 def look(desk: TheDesk, at: str | None = None) -> Response:
     """List the folders in a folder, by its id; at first, in the home folder."""
     path = Path.home() if at is None else desk.picker.path_of(at)
@@ -24,7 +25,7 @@ def look(desk: TheDesk, at: str | None = None) -> Response:
     return _listing(desk, path)
 
 
-@router.post("/picker")
+@router.post("/picker", responses=answers.of(answers.Listing))
 def look_at_typed(asked: FolderAsked, desk: TheDesk) -> Response:
     """List the folders in a folder that somebody has typed."""
     path = desk.picker.typed(asked.path)

@@ -9,6 +9,7 @@ from fastapi import APIRouter, HTTPException, Response
 
 from soundalike.library import Filters, Part, Query
 from soundalike.readable import shown
+from soundalike.web import answers
 from soundalike.web.asked import FiltersAsked, PartAsked, SearchAsked
 from soundalike.web.desk import Desk, TheDesk
 from soundalike.web.found import as_json, page_match, page_sound
@@ -16,7 +17,7 @@ from soundalike.web.found import as_json, page_match, page_sound
 router = APIRouter(tags=["search"])
 
 
-@router.post("/search")
+@router.post("/search", responses=answers.of(answers.Matches))
 def search(asked: SearchAsked, desk: TheDesk) -> Response:
     """Find sounds that are like others, or fit words, or both; without parts, list all that pass the filters."""
     started = time.perf_counter()

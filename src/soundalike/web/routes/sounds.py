@@ -13,6 +13,7 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Query, Response
 from fastapi.responses import FileResponse
 
+from soundalike.web import answers
 from soundalike.web.desk import TheDesk
 from soundalike.web.found import as_json, page_sound
 from soundalike.web.media import N_PEAKS
@@ -23,7 +24,7 @@ CACHED = {"cache-control": "private, max-age=86400"}  # an id never stands for a
 _OPENERS = {"darwin": ("open", "-R"), "win32": ("explorer", "/select,")}
 
 
-@router.get("/sounds/{sound_id}")
+@router.get("/sounds/{sound_id}", responses=answers.of(answers.SoundFacts))
 def sound(sound_id: int, desk: TheDesk) -> Response:
     """Say what is known of a sound."""
     found = desk.sound(sound_id)
@@ -36,27 +37,27 @@ def sound(sound_id: int, desk: TheDesk) -> Response:
     return as_json(page_sound(found, desk.marks.favorites()) | more)
 
 
-@router.get("/sounds/{sound_id}/audio", response_class=FileResponse)
+@router.get("/sounds/{sound_id}/audio", responses=answers.content("audio/*"), response_class=FileResponse)
 def sound_audio(sound_id: int, desk: TheDesk) -> FileResponse:
     """Play a sound; a copy is made where browsers cannot play it as it is."""
     path, media_type = desk.media.playable(desk.source(sound_id))
     return FileResponse(path, media_type=media_type, headers=CACHED)
 
 
-@router.get("/sounds/{sound_id}/peaks")
+@router.get("/sounds/{sound_id}/peaks", responses=answers.content("application/octet-stream"))
 def sound_peaks(sound_id: int, desk: TheDesk, n: N = 400) -> Response:
     """Lowest and highest sample of n stretches: pairs of int8, full scale to 127."""
     peaks = desk.media.peaks(desk.source(sound_id), n)
     return Response(peaks, media_type="application/octet-stream", headers=CACHED)
 
 
-@router.get("/sounds/{sound_id}/spectrogram.png", response_class=FileResponse)
+@router.get("/sounds/{sound_id}/spectrogram.png", responses=answers.content("image/png"), response_class=FileResponse)
 def sound_spectrogram(sound_id: int, desk: TheDesk) -> FileResponse:
     """Mel spectrogram, low sounds below."""
     return FileResponse(desk.media.spectrogram(desk.source(sound_id)), media_type="image/png", headers=CACHED)
 
 
-@router.post("/sounds/{sound_id}/reveal")
+@router.post("/sounds/{sound_id}/reveal", responses=answers.of(answers.Done))
 def reveal(sound_id: int, desk: TheDesk) -> dict[str, bool]:
     """Show a sound's file in the file manager of this desktop."""
     path = desk.sound(sound_id).path
@@ -79,7 +80,7 @@ def _show(path: Path) -> None:
     )  # fmt: skip
 
 
-@router.get("/favorites")
+@router.get("/favorites", responses=answers.of(answers.Sounds))
 def favorites(desk: TheDesk) -> Response:
     """List the favorites, by path."""
     ids = desk.marks.favorites()
@@ -88,14 +89,14 @@ def favorites(desk: TheDesk) -> Response:
     return as_json({"matches": [page_sound(sound, ids) for sound in sounds]})
 
 
-@router.put("/favorites/{sound_id}")
+@router.put("/favorites/{sound_id}", responses=answers.of(answers.Done))
 def add_favorite(sound_id: int, desk: TheDesk) -> dict[str, bool]:
     """Make a sound a favorite."""
     desk.marks.set_favorite(desk.sound(sound_id), True)
     return {"ok": True}
 
 
-@router.delete("/favorites/{sound_id}")
+@router.delete("/favorites/{sound_id}", responses=answers.of(answers.Done))
 def drop_favorite(sound_id: int, desk: TheDesk) -> dict[str, bool]:
     """Make a sound no favorite."""
     desk.marks.set_favorite(desk.sound(sound_id), False)

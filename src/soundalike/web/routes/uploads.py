@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
+from soundalike.web import answers
 from soundalike.web.desk import Desk, TheDesk
 from soundalike.web.media import Source
 from soundalike.web.routes.sounds import CACHED, N
@@ -21,6 +22,7 @@ MOST_AT_ONCE = 4
 
 @router.post(
     "/uploads",
+    responses=answers.of(answers.Upload),
     openapi_extra={"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {
         "type": "string", "format": "binary"}}}}},
 )  # fmt: skip
@@ -59,14 +61,14 @@ def _last_part(name: str) -> str:
     return "".join(letter for letter in name if letter.isprintable())
 
 
-@router.get("/uploads/{upload_id}/audio", response_class=FileResponse)
+@router.get("/uploads/{upload_id}/audio", responses=answers.content("audio/*"), response_class=FileResponse)
 def upload_audio(upload_id: str, desk: TheDesk) -> FileResponse:
     """Play it."""
     path, media_type = desk.media.playable(_source(desk, upload_id))
     return FileResponse(path, media_type=media_type, headers=CACHED)
 
 
-@router.get("/uploads/{upload_id}/peaks")
+@router.get("/uploads/{upload_id}/peaks", responses=answers.content("application/octet-stream"))
 def upload_peaks(upload_id: str, desk: TheDesk, n: N = 400) -> Response:
     """Lowest and highest sample of n stretches: pairs of int8, full scale to 127."""
     peaks = desk.media.peaks(_source(desk, upload_id), n)
