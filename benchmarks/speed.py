@@ -17,6 +17,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import av
@@ -30,6 +32,7 @@ from soundalike.segments import split
 
 SECONDS, RATE = 30, 44_100
 CODECS = {"mp3": "libmp3lame", "wav": "pcm_s16le", "flac": "flac", "m4a": "aac", "opus": "libopus"}
+WHOLE = "end to end"
 STARTS = {"soundalike --help": ["--help"], "soundalike models list": ["models", "list"]}
 
 
@@ -72,8 +75,19 @@ def best_of(run: Callable[[], object], times: int = 5) -> float:
     return min(found)
 
 
+def in_turn(runs: dict[str, Callable[[], object]], times: int = 5) -> dict[str, float]:
+    """Least CPU seconds of each of several things, done in turn, so that what slows the machine slows all."""
+    found = dict.fromkeys(runs, float("inf"))
+    for _ in range(times):
+        for name, run in runs.items():
+            started = time.process_time()
+            run()
+            found[name] = min(found[name], time.process_time() - started)
+    return found
+
+
 def stages(model: Model, path: Path) -> dict[str, float]:
-    """Seconds that each stage takes for one file, alone."""
+    """Seconds that each stage takes for one file, and the whole flow."""
     card = model.card
 
     def read() -> list[np.ndarray]:
@@ -83,18 +97,56 @@ def stages(model: Model, path: Path) -> dict[str, float]:
     blocks = read()
     cuts = [segment.samples for segment in split(blocks, card.segments, card.sample_rate)]
     mels = [features_of(cut, card) for cut in cuts]
-    return {
-        "decode, downmix, resample": best_of(read),
-        "split": best_of(lambda: list(split(blocks, card.segments, card.sample_rate))),
-        "level, log-mel": best_of(lambda: [features_of(cut, card) for cut in cuts]),
-        "network": best_of(lambda: [model.encoder._audio.run(mel[None]) for mel in mels]),
-        "hash of the file": best_of(lambda: sha256_of(path)),
-    }
+    return in_turn({
+        "decode, downmix, resample": read,
+        "split": lambda: list(split(blocks, card.segments, card.sample_rate)),
+        "level, log-mel": lambda: [features_of(cut, card) for cut in cuts],
+        "network": lambda: [model.encoder._audio.run(mel[None]) for mel in mels],
+        "hash of the file": lambda: sha256_of(path),
+        WHOLE: lambda: model.embed_file(path),
+    })  # fmt: skip
+
+
+def heard_per_second(model: Model, seconds: float = 10.0) -> float:
+    """Seconds of sound that the network alone takes in a second, for a file of a single segment."""
+    card = model.card
+    samples = music(seconds, card.sample_rate, 0)[:, 0]
+    mel = features_of(samples, card)
+    return seconds / in_turn({"network": lambda: model.encoder._audio.run(mel[None])}, 20)["network"]
 
 
 def embed_all(model: Model, paths: list[Path], workers: int) -> None:
     for result in model.embed_files(paths, workers):
         assert isinstance(result, soundalike.Embedding), result
+
+
+def workers(model: Model, files: list[Path], rounds: int = 7) -> dict[str, float]:
+    """One worker and two in turn, and two processes of one worker, which share nothing: what this machine allows."""
+    pairs = []
+    with ProcessPoolExecutor(2, get_context("spawn"), initializer=_load) as processes:
+        halves = [files[::2], files[1::2]]
+        for _ in range(rounds):
+            one, two = (best_of(lambda w=w: embed_all(model, files, w), 1) for w in (1, 2))
+            apart = best_of(lambda: list(processes.map(_embed_here, halves)), 1)
+            pairs.append((one, two, apart))
+    ones, twos, aparts = np.array(pairs[1:]).T
+    ten = best_of(lambda: embed_all(model, files * 10, 2), 1)
+    found = {
+        "two workers against one": float(np.median(ones / twos)),
+        "two processes against one worker": float(np.median(ones / aparts)),
+        "ten times the files": ten / float(np.median(twos)),
+    }  # fmt: skip
+    print(f"mp3 x {len(files)}, median of {rounds - 1}:", ", ".join(f"{n}: {v:.2f} times" for n, v in found.items()))
+    return found
+
+
+def _load() -> None:
+    global _model
+    _model = soundalike.load_model()
+
+
+def _embed_here(paths: list[Path]) -> None:
+    embed_all(_model, paths, 1)
 
 
 def peak_memory(hours: float, folder: Path) -> dict[str, float]:
@@ -151,35 +203,18 @@ def main() -> None:
             write(folder / f"a.{suffix}", music(SECONDS, RATE, 0), RATE)
         for suffix in CODECS:
             found = stages(model, folder / f"a.{suffix}")
-            whole = best_of(lambda suffix=suffix: model.embed_file(folder / f"a.{suffix}"))
-            row = {name: SECONDS / took for name, took in found.items()}
-            row |= {"all stages": SECONDS / sum(found.values()), "end to end": SECONDS / whole}
-            row["end to end, share of the stages"] = sum(found.values()) / whole
-            report[suffix] = row
-            shown = [f"{n} {v:.0f}x" for n, v in row.items() if not n.endswith("stages") or n == "all stages"]
-            print(
-                f"{suffix:<5}"
-                + ", ".join(shown)
-                + f"; end to end is {row['end to end, share of the stages']:.3f} of all stages"
-            )
+            parts = sum(took for name, took in found.items() if name != WHOLE)
+            share = parts / found[WHOLE]
+            report[suffix] = {n: SECONDS / took for n, took in found.items()} | {"share of the stages": share}
+            shown = ", ".join(f"{n} {SECONDS / took:.0f}x" for n, took in found.items())
+            print(f"{suffix:<5}{shown}; together {SECONDS / parts:.0f}x, of which end to end reaches {share:.2f}")
+        report["network, one segment"] = alone = heard_per_second(model)
+        print(f"the network alone, a file of one segment: {alone:.0f}x")
         files = []
         for n in range(args.files):
             files.append(folder / f"f{n}.mp3")
             files[-1].write_bytes((folder / "a.mp3").read_bytes())
-        one, two = (best_of(lambda w=w: embed_all(model, files, w), 3) for w in (1, 2))
-        ten = best_of(lambda: embed_all(model, files * 10, 2), 1)
-        seconds = SECONDS * args.files
-        report["workers"] = {
-            "one": seconds / one,
-            "two": seconds / two,
-            "ratio": one / two,
-            "ten times the files": ten / two / 10,
-        }
-        print(
-            f"mp3 x {args.files}: one worker {seconds / one:.0f}x, two {seconds / two:.0f}x: {one / two:.3f};",
-            end=" ",
-        )
-        print(f"ten times the files take {ten / two:.2f} times as long")
+        report["workers"] = workers(model, files)
         report["start_up_s"] = found = start_up()
         print(", ".join(f"{n}: {v:.2f} s" for n, v in found.items()))
         report["peak_mb"] = peak_memory(args.hours, folder)
