@@ -131,13 +131,14 @@ def test_segments_equal_brute_force(library: Library, seed: int, n: int) -> None
     assert [[match.start_s, match.end_s] for match in answer] == [times for _, _, times in expected]
 
 
-@settings(max_examples=20)
-@given(seed=st.integers(0, 10_000))
-def test_the_index_finds_nearly_the_same(library: Library, seed: int) -> None:
-    for segments in (False, True):
+@pytest.mark.parametrize("segments", [False, True])
+def test_the_index_finds_nearly_the_same(library: Library, segments: bool) -> None:
+    hits = 0
+    for seed in range(50):
         exact = library.search(unit(seed), n=10, exact=True, segments=segments)
         answer = library.search(unit(seed), n=10, exact=False, effort=200, segments=segments)
-        assert sum(match.score >= exact[-1].score - 1e-9 for match in answer) >= 9
+        hits += sum(match.score >= exact[-1].score - 1e-9 for match in answer)
+    assert hits >= 0.97 * 500  # one query may miss some: which ones differs from build to build
 
 
 def test_the_index_is_used_and_knows_its_limits(library: Library) -> None:
