@@ -167,12 +167,12 @@ def batches(pairs: Pairs, config: Config, first_step: int) -> Iterator[tuple[tor
     for step in range(first_step, config.steps):
         rng = np.random.default_rng([config.seed, step])
         start = int(rng.integers(0, len(pairs.mels) - config.batch))
-        rows = range(start, start + config.batch)
         n_frames = pairs.mels[start].shape[2]
-        drawn = [pairs.mels[row] for row in rows]
+        drawn = pairs.mels[start : start + config.batch]
         both = [mels[0, :, :n_frames] for mels in drawn]
         both += [mels[rng.integers(1, len(mels)), :, :n_frames] for mels in drawn]
-        yield torch.from_numpy(np.stack(both).astype(np.float32)), torch.from_numpy(pairs.wanted[rows.start : rows.stop])
+        wanted = pairs.wanted[start : start + config.batch]
+        yield torch.from_numpy(np.stack(both).astype(np.float32)), torch.from_numpy(wanted)
 
 
 def distances(tower: AudioTower, mels: torch.Tensor, wanted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
