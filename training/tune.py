@@ -14,6 +14,7 @@ Both commands go on where they were broken off.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import tempfile
 import time
@@ -208,7 +209,7 @@ def train(args: argparse.Namespace) -> None:
     optimizer = torch.optim.AdamW(learning, lr=config.rate, weight_decay=0.0)
 
     def share(step: int) -> float:
-        return min(1.0, (step + 1) / config.warm_steps) * 0.5 * (1 + np.cos(np.pi * step / config.steps))
+        return min(1.0, (step + 1) / config.warm_steps) * 0.5 * (1 + math.cos(math.pi * step / config.steps))
 
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
     checkpoint, step = args.out.with_suffix(".checkpoint.pt"), 0

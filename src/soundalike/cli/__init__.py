@@ -22,6 +22,7 @@ COMMANDS = {  # verb: the module that has it, imported when it is used
     "clusters": "clusters",
     "compare": "compare",
     "demo": "demo",
+    "duplicates": "duplicates",
     "embed": "embed",
     "failures": "library",
     "features": "features",

@@ -9,7 +9,7 @@ Where to read:
     matrix      vectors as flat files                  ranking   exact and approximate nearest sounds
     index       HNSW over the flat files               rebuild   to another model
     answers     questions about many sounds at once    findings  what they are answered with
-    maps        the map that is kept and added to
+    maps        the map that is kept and added to  duplicates  which sounds are one recording
 """
 
 from soundalike.library.library import Library, default_path

@@ -17,6 +17,7 @@ from soundalike.library import models
 from soundalike.library.answers import Answers
 from soundalike.library.asking import query_from
 from soundalike.library.database import is_made, writer_lock
+from soundalike.library.duplicates import DuplicateFinder
 from soundalike.library.facets import facets_of
 from soundalike.library.filters import allowed_ids, first_ids
 from soundalike.library.finder import Finder, Options, current_space
@@ -34,7 +35,7 @@ def default_path() -> Path:
     return Path(os.environ.get("SOUNDALIKE_LIBRARY") or Path.home() / ".soundalike")
 
 
-class Library(Writing, Answers):
+class Library(Writing, Answers, DuplicateFinder):
     """A library of sounds: a folder with one database and its caches.
 
     Any number of processes may search while one writes. Safe to use from many threads.

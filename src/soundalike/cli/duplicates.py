@@ -1,0 +1,126 @@
+"""``soundalike duplicates``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from soundalike.cli.common import PATH, clock, json_option, note, print_json, progress_bar, shown, workers_option
+from soundalike.cli.library import library_option
+
+if TYPE_CHECKING:
+    from soundalike.library import Library
+    from soundalike.library.duplicates import DuplicateGroup
+
+_KINDS = (
+    "identical", "same samples", "re-encoded", "gain", "resampled", "channels", "trimmed", "padded", "contained",
+    "pitch", "tempo", "speed", "filtered", "noise", "reverb", "edited",
+)  # fmt: skip
+_STEPS = {"read": "reading", "compare": "comparing"}
+
+
+@click.command()
+@click.option("--kind", "kinds", multiple=True, type=click.Choice(_KINDS), help="Only these; may be repeated.")
+@click.option("--across", nargs=2, type=PATH, metavar="A B", help="Only pairs with one sound below each folder.")
+@click.option("--folder", multiple=True, type=PATH, help="Only sounds below this folder; may be repeated.")
+@click.option(
+    "--min-sure", default=0.5, show_default=True, type=click.FloatRange(0, 1), help="Only pairs that are as sure."
+)
+@click.option("--apply", is_flag=True, help="Move all but the one to keep into the trash; needs --kind.")
+@click.option("--trash", type=PATH, help="The trash folder, for --apply and --undo; in the library by default.")
+@click.option("--undo", is_flag=True, help="Put back what --apply has moved last.")
+@workers_option
+@library_option
+@json_option
+def duplicates(
+    kinds: tuple[Any, ...], across: tuple[Path, Path] | None, folder: tuple[Path, ...], min_sure: float, apply: bool,
+    trash: Path | None, undo: bool, workers: int | None, library: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Find files that are the same recording, say what was done to it, and which to keep.
+
+    Nothing is deleted. With --apply, files go to a trash folder, and --undo puts them back.
+    """
+    from soundalike.library import Filters, Library
+
+    if apply and not kinds:
+        raise click.UsageError("--apply needs --kind: say which sorts of copies may go, such as --kind identical.")
+    with Library.open(library) as opened:
+        if undo:
+            _undo(opened, trash)
+            return
+        start = time.monotonic()
+        with _progress() as on_progress:
+            groups, failures = opened.duplicates(
+                kinds=kinds or None, across=across, filters=Filters(folders=folder), least_sure=min_sure,
+                workers=workers, on_progress=on_progress,
+            )  # fmt: skip
+        for number, group in enumerate(groups, 1):
+            print_json(_record(number, group)) if as_json else _print(number, group)
+        n_others = sum(len(group.sounds) - 1 for group in groups)
+        note(f"{len(groups)} groups, {n_others} copies, in {clock(time.monotonic() - start)}")
+        for failure in failures:
+            note(f"failed: {shown(failure.path)}: {failure.reason}")
+        if apply and groups:
+            moved = opened.trash_duplicates(groups, trash)
+            note(f"moved to {shown(moved)}; put back with: soundalike duplicates --undo --trash {shown(moved.parent)}")
+    if failures:
+        sys.exit(1)
+
+
+def _undo(library: Library, trash: Path | None) -> None:
+    from soundalike.duplicates import last_moved
+
+    back = library.undo_trash(last_moved(trash) if trash is not None else None)
+    for path in back:
+        click.echo(shown(path))
+    note(f"{len(back)} files are back")
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """One bar for each step, one after the other."""
+    bars: dict[str, Any] = {}
+    open_bars: list[Any] = []
+
+    def on_progress(step: str, n_done: int, n_total: int) -> None:
+        if step not in bars:
+            while open_bars:
+                open_bars.pop().__exit__(None, None, None)
+            open_bars.append(progress_bar(n_total, _STEPS[step]))
+            bars[step] = open_bars[-1].__enter__()
+        bars[step](n_done, "")
+
+    try:
+        yield on_progress
+    finally:
+        while open_bars:
+            open_bars.pop().__exit__(None, None, None)
+
+
+def _print(number: int, group: DuplicateGroup) -> None:
+    click.echo(f"{number:4}  {shown(group.sounds[0].path)}  (keep: {group.why})")
+    said = {}
+    for pair in sorted(group.pairs, key=lambda pair: pair.relation.sure):
+        said[pair.second.id] = f"{pair.words} (of {pair.first.path.name}; {pair.relation.sure:.0%} sure)"
+    for sound in group.sounds[1:]:
+        click.echo(f"      {shown(sound.path)}  {shown(said.get(sound.id, ''))}")
+
+
+def _record(number: int, group: DuplicateGroup) -> dict[str, Any]:
+    pairs = [
+        {
+            "first": shown(pair.first.path), "second": shown(pair.second.path), "kinds": pair.relation.kinds,
+            "sure": round(pair.relation.sure, 4), "start_s": round(pair.relation.start_s, 4),
+            "parameters": {name: round(value, 4) for name, value in pair.relation.parameters.items()},
+            "words": pair.words,
+        }
+        for pair in group.pairs
+    ]  # fmt: skip
+    paths = [shown(sound.path) for sound in group.sounds]
+    return {"group": number, "keep": paths[0], "why": group.why, "sounds": paths, "pairs": pairs}

@@ -1,0 +1,91 @@
+"""What was done to a recording: two aligned signals, one taken as what came out of the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import fft
+
+from soundalike.duplicates.prints import RATE
+from soundalike.types import F32, F64
+
+_FAINT = 1e-4  # of the strongest band: bands below are not judged
+_TAIL_S = (0.006, 0.3)  # where an impulse response has its reverberation
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """How one signal comes of another."""
+
+    gain_db: float  # of the bands that hold most
+    bands_hz: tuple[float, ...]
+    bands_db: tuple[float, ...]  # gain of each, beside ``gain_db``; nan where there is too little to tell
+    left_db: float  # energy that no filter explains, beside all
+    left_is_steady: float  # its median over time beside its mean: 1 steady, 0 in bursts
+    tail_db: float  # impulse response after the direct sound, beside it
+    tail_above_db: float  # the same beside the time before the direct sound
+
+
+def changes(before: F32, after: F32) -> Changes:
+    """Compare two aligned signals ``(n,)`` at `RATE`."""
+    n_fft = int(np.clip(2 ** np.floor(np.log2(max(len(before) / 6, 1))), 64, 1024))
+    x, y = _frames(before, n_fft), _frames(after, n_fft)
+    of_x, of_y = np.square(np.abs(x)).sum(0), np.square(np.abs(y)).sum(0)
+    cross = (np.conj(x) * y).sum(0)
+    edges = _edges(n_fft)
+    strength = np.add.reduceat(of_x, edges[:-1])
+    gains = np.abs(np.add.reduceat(cross, edges[:-1])) / np.maximum(strength, 1e-20)
+    gains_db = 20 * np.log10(np.maximum(gains, 1e-6))
+    is_told = (strength > _FAINT * strength.max()) & (strength > 0)
+    gain_db = _weighted_median(gains_db[is_told], strength[is_told]) if is_told.any() else 0.0
+    left = np.square(np.abs(y - x * (cross / np.maximum(of_x, 1e-20)))).sum(1)
+    direct, tail, early = _response(before, after)
+    hz = np.sqrt(edges[:-1] * edges[1:]) * (RATE / n_fft)
+    return Changes(
+        gain_db,
+        tuple(hz.tolist()),
+        tuple(np.where(is_told, gains_db - gain_db, np.nan).tolist()),
+        _db(left.sum(), of_y.sum()),
+        float(np.median(left) / max(left.mean(), 1e-20)),
+        _db(tail, direct),
+        _db(tail, early),
+    )
+
+
+def _db(one: float, other: float) -> float:
+    return 10 * float(np.log10(max(float(one), 1e-20) / max(float(other), 1e-20)))
+
+
+def _frames(samples: F32, n_fft: int) -> F32:
+    padded = np.pad(samples, (0, max(0, n_fft - len(samples))))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[:: n_fft // 2]
+    spectra: F32 = fft.rfft(frames * np.hanning(n_fft).astype(np.float32), axis=1)
+    return spectra
+
+
+def _edges(n_fft: int) -> npt.NDArray[np.int64]:
+    """Bins where bands of a half octave begin, from 60 Hz up."""
+    hz = 60 * 2 ** np.arange(0, 14.5, 0.5)
+    bins = np.unique(np.round(hz[hz < RATE / 2] * n_fft / RATE).astype(np.int64))
+    return np.append(bins[bins > 0], n_fft // 2)
+
+
+def _weighted_median(values: F64, weights: F64) -> float:
+    order = np.argsort(values)
+    total = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(total, total[-1] / 2)])
+
+
+def _response(before: F32, after: F32) -> tuple[float, float, float]:
+    """Energies of the impulse response: the direct sound, as much as lies before and after it for a tail."""
+    n = fft.next_fast_len(2 * len(before), real=True)
+    x, y = fft.rfft(before, n), fft.rfft(after, n)
+    power = np.square(np.abs(x))
+    response = fft.irfft(y * np.conj(x) / (power + power.max() * 1e-4), n)
+    near, far = (round(s * RATE) for s in _TAIL_S)
+    far = min(far, n // 2)
+    energy = np.square(response)
+    direct = energy[: near].sum() + energy[-near:].sum()
+    return float(direct), float(energy[near:far].sum()), float(energy[-far:-near].sum())

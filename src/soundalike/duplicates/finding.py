@@ -1,0 +1,161 @@
+"""Find the files that are one recording: vectors and landmarks propose, signals confirm."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from soundalike.duplicates.groups import rank
+from soundalike.duplicates.lookup import sharing
+from soundalike.duplicates.prints import Print, Store
+from soundalike.duplicates.relation import Side, relate
+from soundalike.duplicates.values import Pair, Recording, Relation
+from soundalike.errors import SoundError
+from soundalike.types import F32, Failure
+
+Rows = npt.NDArray[np.int64]
+Proposal = tuple[int, int, bool]  # two rows, and whether other pitch and speed are worth the time
+Step = Literal["read", "compare"]
+OnProgress = Callable[[Step, int, int], None]  # what is done, how much of it, of how many
+
+N_NEAREST = 20  # by vector, that are compared
+N_WARPED = 15  # of them, that are compared at other pitch and speed too
+_LEAST_COSINE = 0.3
+_BATCH = 64  # pairs
+
+
+def no_progress(step: Step, n_done: int, n_total: int) -> None:
+    """Say nothing."""
+
+
+def find(
+    recordings: Sequence[Recording],
+    vectors: F32,
+    *,
+    allowed: Callable[[int, int], bool] = lambda first, second: True,
+    least_sure: float = 0.5,
+    workers: int | None = None,
+    on_progress: OnProgress = no_progress,
+) -> tuple[list[Pair], list[Failure]]:
+    """Compare files that may be one recording.
+
+    Parameters
+    ----------
+    recordings : the files
+    vectors : (n, dim), unit norm, one for each
+    allowed : whether a pair of rows is of interest
+    least_sure : pairs that are less sure are left out
+    workers : files and pairs at once; one per core by default
+
+    Returns
+    -------
+    pairs, those of the same bytes first; and files that could not be read
+    """
+    same, kept = _same_bytes(recordings)
+    pairs = [pair for pair in same if allowed(pair.first, pair.second)]
+    workers = workers or os.cpu_count() or 1
+    with Store() as store, ThreadPoolExecutor(workers) as pool:
+        prints, failures = _read(store, recordings, kept, pool, on_progress)
+        proposed = [one for one in _proposed(store, prints, vectors) if allowed(*one[:2])]
+
+        def compare(some: Sequence[Proposal]) -> list[Pair]:
+            found = (_compare(store, recordings, prints, one) for one in some)
+            return [pair for pair in found if pair is not None and pair.relation.sure >= least_sure]
+
+        n_done = 0
+        for some, found in _mapped(pool, compare, _parts(proposed, _BATCH), 4 * workers):
+            n_done += len(some)
+            on_progress("compare", n_done, len(proposed))
+            pairs += found
+    return pairs, failures
+
+
+def _same_bytes(recordings: Sequence[Recording]) -> tuple[list[Pair], list[int]]:
+    """Pairs of files with the same bytes, and one row of each content."""
+    rows: defaultdict[str, list[int]] = defaultdict(list)
+    for row, one in enumerate(recordings):
+        rows[one.sha256].append(row)
+    pairs, kept = [], []
+    for some in rows.values():
+        best, *others = sorted(some, key=lambda row: rank(recordings[row]))
+        kept.append(best)
+        pairs += [Pair(best, other, Relation(("identical",), 1.0, 0.0, {})) for other in others]
+    return pairs, kept
+
+
+def _read(
+    store: Store, recordings: Sequence[Recording], rows: Sequence[int], pool: ThreadPoolExecutor,
+    on_progress: OnProgress,
+) -> tuple[dict[int, Print], list[Failure]]:  # fmt: skip
+    """Prints of what can be read, by row."""
+
+    def read(row: int) -> Print | Failure:
+        try:
+            return store.add(recordings[row].path)
+        except SoundError as error:
+            return Failure(error.path, error.code, error.reason)
+
+    prints, failures = {}, []
+    for n_done, (row, result) in enumerate(_mapped(pool, read, rows, 8 * (os.cpu_count() or 1)), 1):
+        if isinstance(result, Failure):
+            failures.append(result)
+        else:
+            prints[row] = result
+        on_progress("read", n_done, len(rows))
+    store.finish()
+    return prints, failures
+
+
+def _proposed(store: Store, prints: dict[int, Print], vectors: F32) -> list[Proposal]:
+    """Pairs of rows that are worth comparing, each once; those of one place next to each other."""
+    rows = np.array(sorted(row for row, one in prints.items() if one.blocks), np.int64)
+    close: dict[tuple[int, int], bool] = {}
+    for place, neighbors in zip(rows.tolist(), _neighbors(vectors[rows]), strict=True):
+        for rank_of, other in enumerate(rows[neighbors].tolist()):
+            key = (min(place, other), max(place, other))
+            close[key] = close.get(key, False) or rank_of < N_WARPED
+    for first, second in rows[sharing(store, [prints[row] for row in rows.tolist()])].tolist():
+        close.setdefault((first, second), False)
+    return [(first, second, is_close) for (first, second), is_close in sorted(close.items())]
+
+
+def _neighbors(vectors: F32) -> Iterator[Rows]:
+    """Rows of the nearest others of each row, nearest first."""
+    n = min(N_NEAREST, len(vectors) - 1)
+    for start in range(0, len(vectors), 512):
+        scores = vectors[start : start + 512] @ vectors.T
+        scores[np.arange(len(scores)), np.arange(start, start + len(scores))] = -2
+        top = np.argpartition(-scores, n - 1, axis=1)[:, :n] if n > 0 else np.zeros((len(scores), 0), np.int64)
+        for row, some in zip(scores, top, strict=True):
+            yield some[np.argsort(-row[some], kind="stable")][: int((row[some] >= _LEAST_COSINE).sum())]
+
+
+def _compare(
+    store: Store, recordings: Sequence[Recording], prints: dict[int, Print], proposal: Proposal
+) -> Pair | None:
+    """What is found of two rows, the one to keep first."""
+    first, second = sorted(proposal[:2], key=lambda row: rank(recordings[row]))
+    sides = Side(recordings[first], prints[first]), Side(recordings[second], prints[second])
+    try:
+        relation = relate(store, *sides, may_be_warped=proposal[2])
+    except SoundError:  # it has gone since it was read
+        return None
+    return None if relation is None else Pair(first, second, relation)
+
+
+def _parts(whole: Sequence[Any], n: int) -> list[Sequence[Any]]:
+    return [whole[at : at + n] for at in range(0, len(whole), n)]
+
+
+def _mapped(
+    pool: ThreadPoolExecutor, work: Callable[[Any], Any], todo: Sequence[Any], n_ahead: int
+) -> Iterator[tuple[Any, Any]]:
+    """Map, with no more than so many ahead of what was taken."""
+    for some in _parts(todo, n_ahead):
+        yield from zip(some, pool.map(work, some), strict=True)

@@ -1,0 +1,222 @@
+"""Whether two files are one recording, what was done to it, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import exp, log, log2
+from pathlib import Path
+
+import numpy as np
+
+from soundalike import audio
+from soundalike.duplicates.align import Alignment, align, alike, in_step
+from soundalike.duplicates.changes import Changes, changes
+from soundalike.duplicates.prints import BLOCK_S, RATE, Print, Store, whiten
+from soundalike.duplicates.values import Kind, Recording, Relation
+from soundalike.duplicates.warp import Warp, warp
+from soundalike.types import F32
+
+# Weights of logistic regressions, fitted to copies and near-alikes as `benchmarks/duplicates.py` makes them, of other
+# packages than those it is measured on; constants lowered for how rare duplicates are.
+_OF_WAVES = (-10.0, 7.3, 3.5, 4.9, 0.7)  # 1, the three of `alike`, log of the score beside the second place's
+_OF_WARPS = (-8.8, 3.8, 2.9, 1.1, 4.8, 2.7)  # 1, score, shape, at this lag, detail, the lesser of these two
+
+_WORTH_A_LOOK = 0.25  # score of an alignment
+_NOT_PERIODIC = 1.08  # a recording fits at one place better than at all others
+_SAME = 0.9  # a score from which it may fit at several
+_LEAST_SEMITONES, _LEAST_STRETCH = 0.5, 0.02  # with less, the waves would have fitted
+_APART = {"tempo": 0.12, "speed": 0.2}  # semitones that a family allows beside what it says
+_GAIN_DB, _FILTER_DB, _ALIKE_DB = 1.0, 4.0, -90.0
+_TOGETHER_S = 0.05
+_EXTRA_S = {True: 0.005, False: 0.1}  # of lossless files and others: coders add this much silence themselves
+_SILENT = 3e-3  # of the peak
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two files."""
+
+    recording: Recording
+    print: Print
+
+
+def relate(store: Store, first: Side, second: Side, *, may_be_warped: bool) -> Relation | None:
+    """Compare two files.
+
+    Parameters
+    ----------
+    may_be_warped : whether other pitch, tempo and speed are worth the time
+
+    Returns
+    -------
+    None if they are not one recording, as far as can be told; damaged files are not
+    """
+    if not first.print.blocks or not second.print.blocks:
+        return None
+    found = align(store, first.print, second.print)
+    relation = None
+    if found is not None and found.score >= _WORTH_A_LOOK:
+        relation = _of_waves(first.recording, second.recording, found)
+    if relation is None or relation.sure < 0.5:
+        warped = _of_warp(store, first, second) if may_be_warped else None
+        return max((one for one in (relation, warped) if one is not None), key=lambda one: one.sure, default=None)
+    if abs(relation.start_s) < _TOGETHER_S and {"trimmed", "contained"} & set(relation.kinds):
+        warped = _of_warp(store, first, second)  # the onset may fit as it is, and the rest be drawn out
+        return warped if warped is not None and warped.sure >= 0.5 else relation
+    return relation
+
+
+def _logistic(weights: tuple[float, ...], *values: float) -> float:
+    return 1 / (1 + exp(-sum(weight * value for weight, value in zip(weights, (1.0, *values), strict=True))))
+
+
+# The wave as it is
+
+
+def _of_waves(first: Recording, second: Recording, found: Alignment) -> Relation | None:
+    from_s = max(0.0, found.start_s)
+    to_s = min(first.duration_s, found.start_s + second.duration_s, from_s + BLOCK_S)
+    one = _stretch(first.path, from_s, to_s)
+    other = _stretch(second.path, from_s - found.start_s, to_s - found.start_s)
+    n = min(len(one), len(other))
+    if n < RATE // 100:
+        return None
+    one, other = one[:n], in_step(one[:n], other[:n])
+    score, *in_time = alike(whiten(one)[0], whiten(other)[0])
+    if found.above_second < _NOT_PERIODIC and score < _SAME:
+        return None
+    forth, back = changes(one, other), changes(other, one)
+    sure = _logistic(_OF_WAVES, score, *in_time, log(max(found.above_second, 1e-3)))
+    if _is_noisy(forth, back):
+        sure = max(sure, _logistic((0.0, 20.0), score - 0.2))
+    parameters: dict[str, float] = {}
+    kinds = list(_kinds(first, second, forth, back, parameters))
+    kinds += _extents(first, second, found, parameters)
+    if not kinds:
+        kinds = ["same samples" if forth.left_db < _ALIKE_DB and abs(forth.gain_db) < 0.01 else "edited"]
+    return Relation(tuple(kinds), sure, found.start_s, parameters)
+
+
+def _kinds(
+    first: Recording, second: Recording, forth: Changes, back: Changes, parameters: dict[str, float]
+) -> Iterator[Kind]:
+    """What was done to all of it, with the figures."""
+    if max(forth.left_db, back.left_db) > -19 and forth.tail_above_db > 1.5:
+        parameters["tail_db"] = forth.tail_db
+        yield "reverb"
+    elif _is_noisy(forth, back):
+        parameters["noise_db"] = min(forth.left_db, back.left_db)
+        yield "noise"
+    yield from _filter(forth, back, parameters)
+    if abs(forth.gain_db) > _GAIN_DB:
+        parameters["gain_db"] = forth.gain_db
+        yield "gain"
+    if not (first.is_lossless and second.is_lossless) and _coding(first) != _coding(second):
+        yield "re-encoded"
+    if first.sample_rate != second.sample_rate:
+        yield "resampled"
+    if first.channels != second.channels:
+        yield "channels"
+
+
+def _coding(one: Recording) -> tuple[str, int]:
+    return ("lossless", 0) if one.is_lossless else (one.codec, round(one.bit_rate / 8000))
+
+
+def _is_noisy(forth: Changes, back: Changes) -> bool:
+    """Whether one has steady noise and is else as the other."""
+    is_else_alike = abs(forth.gain_db) < 1.5 and min(_range(forth), _range(back)) <= _FILTER_DB
+    return is_else_alike and any(-35 < one.left_db < -12 and one.left_is_steady > 0.95 for one in (forth, back))
+
+
+def _filter(forth: Changes, back: Changes, parameters: dict[str, float]) -> Iterator[Kind]:
+    """Whether bands differ in gain, whichever of the two is taken for the source."""
+    if min(_range(forth), _range(back)) <= _FILTER_DB:
+        return
+    gains = np.array(forth.bands_db)
+    hz = np.array(forth.bands_hz)[~np.isnan(gains)]
+    gains = gains[~np.isnan(gains)]
+    gains -= gains.max()
+    weak = np.flatnonzero(gains < -3)
+    if weak[-1] == len(gains) - 1:
+        parameters["low_pass_hz"] = float(hz[np.flatnonzero(gains >= -3)[-1]])
+    if weak[0] == 0:
+        parameters["high_pass_hz"] = float(hz[np.flatnonzero(gains >= -3)[0]])
+    yield "filtered"
+
+
+def _range(one: Changes) -> float:
+    return float(np.nanmax(one.bands_db) - np.nanmin(one.bands_db)) if not np.isnan(one.bands_db).all() else 0.0
+
+
+def _extents(
+    first: Recording, second: Recording, found: Alignment, parameters: dict[str, float]
+) -> Iterator[Kind]:
+    """What one file has before and after the other."""
+    longer, start_s = (first, found.start_s) if first.duration_s >= second.duration_s else (second, -found.start_s)
+    shorter = second if longer is first else first
+    end_s = start_s + shorter.duration_s
+    least = _EXTRA_S[first.is_lossless and second.is_lossless]
+    before, after = start_s, longer.duration_s - end_s
+    if max(before, after) <= least:
+        return
+    if _is_silent_outside(longer, start_s, end_s):
+        yield "padded"
+    else:
+        yield "contained" if shorter.duration_s < 0.5 * longer.duration_s else "trimmed"
+
+
+def _stretch(path: Path, from_s: float, to_s: float) -> F32:
+    """Samples ``(n,)`` of a part of a file."""
+    first, last, at = round(from_s * RATE), round(to_s * RATE), 0
+    kept = [np.zeros(0, np.float32)]
+    with audio.read(path, RATE) as sound:
+        for block in sound:
+            kept.append(block[max(0, first - at) : max(0, last - at)])
+            at += len(block)
+            if at >= last:
+                break
+    return np.concatenate(kept)
+
+
+def _is_silent_outside(one: Recording, from_s: float, to_s: float) -> bool:
+    """Whether a file has next to nothing but a stretch of it."""
+    first, last, at = round((from_s - 0.005) * RATE), round((to_s + 0.005) * RATE), 0
+    inside, outside = 0.0, 0.0
+    with audio.read(one.path, RATE) as sound:
+        for block in sound:
+            sizes = np.abs(block)
+            low, high = max(0, first - at), max(0, last - at)
+            inside = max(inside, float(sizes[low:high].max(initial=0)))
+            outside = max(outside, float(sizes[:low].max(initial=0)), float(sizes[high:].max(initial=0)))
+            at += len(block)
+    return outside < _SILENT * inside
+
+
+# The wave drawn out or shifted
+
+
+def _of_warp(store: Store, first: Side, second: Side) -> Relation | None:
+    sounding = [side.print.end_s - side.print.start_s for side in (first, second)]
+    ratios = first.recording.duration_s / max(second.recording.duration_s, 1e-6), sounding[0] / sounding[1]
+    found = warp(store.bands_of(first.print), store.bands_of(second.print), ratios)
+    if found is None or not _is_plain(found):
+        return None
+    lesser = min(found.at_this_lag, found.detail)
+    sure = _logistic(_OF_WARPS, found.score, found.shape, found.at_this_lag, found.detail, lesser)
+    parameters = {
+        "pitch": {"semitones": found.semitones},
+        "tempo": {"speed": found.speed},
+        "speed": {"speed": found.speed, "semitones": 12 * log2(found.speed)},
+    }[found.family]
+    start_s = first.print.start_s - second.print.start_s / found.speed + found.lag_s
+    return Relation((found.family,), sure, start_s, parameters)
+
+
+def _is_plain(found: Warp) -> bool:
+    """Whether the numbers are those of one family."""
+    if found.family == "pitch":
+        return abs(found.semitones) >= _LEAST_SEMITONES
+    expected = 12 * log2(found.speed) if found.family == "speed" else 0.0
+    return abs(found.speed - 1) >= _LEAST_STRETCH and abs(found.semitones - expected) < _APART[found.family]

@@ -1,0 +1,181 @@
+"""Whether one sound is another at another pitch, tempo or speed: correlation of bands over pitch and time.
+
+A shift of pitch moves a picture of logarithmic bands up or down, a change of tempo stretches it, a change of speed
+does both. Three families are searched, no mixture of them. Notes of one instrument pass for shifted copies as far as
+their envelopes go; so what counts is the detail: what changes within a tenth of a second, at this lag and no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy import fft, ndimage
+
+from soundalike.duplicates.prints import FRAME_S, N_BANDS, PER_SEMITONE
+from soundalike.types import F32
+
+Family = Literal["pitch", "tempo", "speed"]
+
+Candidate = tuple[float, float, int, float, Family]  # score, semitones, lag in frames, speed
+
+_MOST_SEMITONES = 7
+SPEEDS = (0.83, 1.2)  # that are searched
+_MOST_LAG = 20  # frames
+_AROUND = (0.96, 0.97, 0.98, 0.985, 0.99, 0.995, 1.0, 1.005, 1.01, 1.015, 1.02, 1.03, 1.04)  # the ratio of durations
+_DOUBT = 3.0  # score that a speed loses for each unit of logarithm from both ratios of durations
+_OFF = (-14, -10, -7, 7, 10, 14)  # frames
+_COARSE = 4
+_QUICK = 9  # frames: what changes within them is detail
+_LEAST_QUICK = 0.45  # of the score at the ratio of durations itself, for the search to go on
+
+
+@dataclass(frozen=True, slots=True)
+class Warp:
+    """The best way to make one sound of another, and what speaks for it."""
+
+    family: Family
+    semitones: float  # of the second above the first
+    speed: float  # of the second beside the first: 2 lasts half as long
+    lag_s: float
+    score: float  # correlation of the pictures
+    shape: float  # the same without what is the same at all times, or in all bands
+    at_this_lag: float  # what of it goes at other lags
+    detail: float  # correlation of what changes quickly
+
+
+def warp(first: F32, second: F32, ratios: tuple[float, float]) -> Warp | None:
+    """Search for the second sound in the first.
+
+    Parameters
+    ----------
+    first, second : (N_BANDS, n_frames) each
+    ratios : duration of the first by that of the second: of the files, and of what sounds in them
+
+    Returns
+    -------
+    None if not even the durations allow it, or nothing speaks for it
+    """
+    near = [ratio for ratio in ratios if SPEEDS[0] < ratio < SPEEDS[1]]
+    if not near or min(first.shape[1], second.shape[1]) < 4:
+        return None
+    coarse, other = _coarse(first), _coarse(second)
+    quick = _best_shift(coarse, other), _best_shift(coarse, _stretched(other, near[-1]))
+    if max(score for score, _, _ in quick) < _LEAST_QUICK:
+        return None
+
+    def worth(candidate: Candidate) -> float:
+        return candidate[0] - _DOUBT * min(abs(float(np.log(candidate[3] / ratio))) for ratio in near)
+
+    score, semitones, lag, speed, family = max(_candidates(first, second, near), key=worth)
+    moved = _moved(_stretched(second, speed), semitones)
+    return Warp(family, semitones, speed, lag * FRAME_S, score, *_evidence(first, moved, semitones, lag))
+
+
+def _candidates(first: F32, second: F32, ratios: Sequence[float]) -> Iterator[Candidate]:
+    """Every hypothesis."""
+    yield *_best_shift(first, second), 1.0, "pitch"
+    for speed in sorted({*ratios, *(ratios[-1] * near for near in _AROUND)}):
+        if SPEEDS[0] < speed < SPEEDS[1] and abs(speed - 1) > 0.02:
+            stretched = _stretched(second, speed)
+            yield *_best_shift(first, stretched, 0.0, 0.3), speed, "tempo"
+            yield *_best_shift(first, stretched, 12 * float(np.log2(speed)), 0.35), speed, "speed"
+
+def _coarse(bands: F32) -> F32:
+    """Fewer frames of a long sound."""
+    n = bands.shape[1] // _COARSE
+    if n < 25:
+        return bands
+    means: F32 = bands[:, : n * _COARSE].reshape(N_BANDS, n, _COARSE).mean(2)
+    return means
+
+
+def _stretched(bands: F32, speed: float) -> F32:
+    """Stretch in time, as a sound is that was played so much faster."""
+    if speed == 1.0:
+        return bands
+    n_frames = max(2, round(bands.shape[1] * speed))
+    stretched: F32 = np.ascontiguousarray(ndimage.zoom(bands, (1, n_frames / bands.shape[1]), order=1))
+    return stretched
+
+
+def _best_shift(
+    first: F32, second: F32, around: float = 0.0, within: float = _MOST_SEMITONES
+) -> tuple[float, float, int]:
+    """Score, semitones of the second above the first, and lag in frames: the best within so many semitones."""
+    most = _MOST_SEMITONES * PER_SEMITONE
+    shifts, lags = np.arange(-most, most + 1), np.arange(-_MOST_LAG, _MOST_LAG + 1)
+    shape = (
+        fft.next_fast_len(N_BANDS + most, real=True),
+        fft.next_fast_len(max(first.shape[1], second.shape[1]) + _MOST_LAG, real=True),
+    )
+    product = fft.rfft2(first, shape) * np.conj(fft.rfft2(second, shape))
+    scores = fft.irfft2(product, shape)[np.ix_(shifts % shape[0], lags % shape[1])] / _energies(first, second, shifts)
+    is_far = np.abs(-shifts / PER_SEMITONE - around) > within + 0.5 / PER_SEMITONE
+    kept = np.where(is_far[:, None], -np.inf, scores)
+    row, column = np.unravel_index(int(np.argmax(kept)), kept.shape)
+    semitones = -(shifts[row] + _top(scores[:, column], int(row))) / PER_SEMITONE
+    return float(scores[row, column]), float(semitones), int(lags[column])
+
+
+def _energies(first: F32, second: F32, shifts: npt.NDArray[np.int64]) -> F32:
+    """Root of the energies of the bands that overlap at each shift, ``(n, 1)``."""
+    of_first, of_second = (np.concatenate([[0.0], np.cumsum(np.square(one).sum(1))]) for one in (first, second))
+    low, high = np.maximum(shifts, 0), np.minimum(shifts + N_BANDS, N_BANDS)
+    product = (of_first[high] - of_first[low]) * (of_second[high - shifts] - of_second[low - shifts])
+    roots: F32 = np.sqrt(np.maximum(product, 0)).astype(np.float32)[:, None] + np.float32(1e-9)
+    return roots
+
+
+def _top(scores: F32, row: int) -> float:
+    """How far the top of a parabola through three points lies from the middle one."""
+    if not 0 < row < len(scores) - 1:
+        return 0.0
+    before, here, after = (float(score) for score in scores[row - 1 : row + 2])
+    bend = before - 2 * here + after
+    return min(1.0, max(-1.0, 0.5 * (before - after) / bend)) if bend < 0 else 0.0
+
+
+def _moved(bands: F32, semitones: float) -> F32:
+    """Take a shift of pitch back."""
+    moved: F32 = ndimage.shift(bands, (-semitones * PER_SEMITONE, 0), order=1, mode="nearest")
+    return moved
+
+
+def _evidence(first: F32, moved: F32, semitones: float, lag: int) -> tuple[float, float, float]:
+    """Shape, what of it goes at other lags, and detail."""
+    n_lost = int(np.ceil(abs(semitones) * PER_SEMITONE))
+    kept = slice(0, N_BANDS - n_lost) if semitones > 0 else slice(n_lost, N_BANDS)
+    first, moved = first[kept], moved[kept]
+
+    def shape_at(at: int) -> float:
+        one, other = _overlap(first, moved, at)
+        return _alike(_without_means(one), _without_means(other)) if one.shape[1] > 3 else 0.0
+
+    shape, (one, other) = shape_at(lag), _overlap(first, moved, lag)
+    return shape, shape - max(shape_at(lag + off) for off in _OFF), _alike(_changes(one), _changes(other))
+
+
+def _overlap(first: F32, second: F32, lag: int) -> tuple[F32, F32]:
+    start = max(lag, 0)
+    end = max(start, min(lag + second.shape[1], first.shape[1]))
+    return first[:, start:end], second[:, start - lag : end - lag]
+
+
+def _without_means(bands: F32) -> F32:
+    means: F32 = bands - bands.mean(1, keepdims=True) - bands.mean(0, keepdims=True) + bands.mean()
+    return means
+
+
+def _changes(bands: F32) -> F32:
+    quick: F32 = bands - ndimage.uniform_filter1d(bands, _QUICK, axis=1, mode="nearest")
+    return quick
+
+
+def _alike(one: F32, other: F32) -> float:
+    """Correlation of two arrays of one shape."""
+    product = float(np.sqrt(np.square(one).sum() * np.square(other).sum()))
+    return float((one * other).sum()) / max(product, 1e-9)

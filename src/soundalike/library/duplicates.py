@@ -1,0 +1,175 @@
+"""Duplicates in a library, as methods of `soundalike.Library`; the room `duplicates` finds them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from soundalike.errors import LibraryError
+from soundalike.library.ingest import is_below
+from soundalike.library.store import path_bytes
+from soundalike.library.values import Filters, Progress, Sound
+from soundalike.types import F32, Failure
+
+if TYPE_CHECKING:
+    from soundalike.duplicates import Group, Kind, Recording, Relation
+    from soundalike.duplicates.finding import OnProgress
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """Two sounds that are one recording; the first is the one to keep."""
+
+    first: Sound
+    second: Sound
+    relation: Relation
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateGroup:
+    """Sounds that are one recording."""
+
+    sounds: tuple[Sound, ...]  # the one to keep first
+    why: str  # that one is kept
+    pairs: tuple[Duplicate, ...]
+
+
+class DuplicateFinder:
+    """What `soundalike.Library` answers about sounds that are one recording."""
+
+    if TYPE_CHECKING:  # what Library has
+        path: Path
+
+        def _sounds_and_vectors(self, filters: Filters | None = None) -> tuple[list[Sound], F32]: ...
+        def remove(self, paths: Iterable[str | Path]) -> int: ...  # noqa: D102
+        def add(self, paths: Iterable[str | Path]) -> Progress: ...  # noqa: D102
+
+    def duplicates(
+        self,
+        *,
+        kinds: Collection[Kind] | None = None,
+        across: tuple[str | Path, str | Path] | None = None,
+        filters: Filters | None = None,
+        least_sure: float = 0.5,
+        workers: int | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> tuple[list[DuplicateGroup], list[Failure]]:
+        """Find the sounds that are one recording: copied, coded, trimmed, pitched, filtered.
+
+        Parameters
+        ----------
+        kinds : pairs with at least one of these among what was done; by default all. See `soundalike.duplicates.KINDS`
+        across : two folders: only pairs with one sound in each
+        filters : which sounds
+        least_sure : how sure a pair has to be, [0, 1]
+        workers : files and pairs at once; one per core by default
+        on_progress : called with the step ("read", "compare"), what is done, and of how much
+
+        Returns
+        -------
+        groups, by the path of the sound to keep; and files that could not be read
+        """
+        from soundalike.duplicates import find, groups_of
+        from soundalike.duplicates.finding import no_progress
+
+        sounds, vectors = self._sounds_and_vectors(filters)
+        recordings = [_recording(sound) for sound in sounds]
+        pairs, failures = find(
+            recordings, vectors, allowed=_across(sounds, across), least_sure=least_sure, workers=workers,
+            on_progress=on_progress or no_progress,
+        )  # fmt: skip
+        kept = [pair for pair in pairs if kinds is None or set(kinds) & set(pair.relation.kinds)]
+        return [_named(group, sounds, recordings) for group in groups_of(kept, recordings)], failures
+
+    def trash_duplicates(self, groups: Iterable[DuplicateGroup], trash: str | Path | None = None) -> Path:
+        """Move all but the first sound of each group into a trash folder, and forget them.
+
+        Parameters
+        ----------
+        trash : by default a folder of the library
+
+        Returns
+        -------
+        the new folder in the trash, for `undo_trash`
+
+        Raises
+        ------
+        SoundalikeError
+            if a file cannot be moved; those before it can be put back
+        """
+        from soundalike.duplicates import move_to_trash
+
+        kept, others = set(), dict[Path, None]()
+        for group in groups:
+            kept.add(group.sounds[0].path)
+            others.update((sound.path, None) for sound in group.sounds[1:])
+        paths = [path for path in others if path not in kept]
+        folder = move_to_trash(paths, self._trash(trash))
+        self.remove(paths)
+        return folder
+
+    def undo_trash(self, folder: str | Path | None = None) -> list[Path]:
+        """Put back what `trash_duplicates` has moved, and index it again.
+
+        Parameters
+        ----------
+        folder : in the trash; by default the one that was made last in the library's own
+
+        Returns
+        -------
+        the files that are back
+
+        Raises
+        ------
+        LibraryError
+            if there is nothing to put back
+        SoundalikeError
+            as `soundalike.duplicates.put_back`
+        """
+        from soundalike.duplicates import last_moved, put_back
+
+        found = last_moved(self._trash(None)) if folder is None else Path(folder)
+        if found is None:
+            raise LibraryError(self.path, "its trash is empty: there is nothing to put back")
+        back = put_back(found)
+        self.add(back)
+        return back
+
+    def _trash(self, trash: str | Path | None) -> Path:
+        return self.path / "trash" if trash is None else Path(trash).expanduser()
+
+
+def _recording(sound: Sound) -> Recording:
+    from soundalike.duplicates import Recording
+
+    return Recording(
+        sound.path, sound.duration_s, sound.sample_rate, sound.channels, sound.codec, sound.bits_per_sample, sound.size,
+        sound.sha256,
+    )  # fmt: skip
+
+
+def _across(sounds: Sequence[Sound], folders: tuple[str | Path, str | Path] | None) -> Callable[[int, int], bool]:
+    if folders is None:
+        return lambda first, second: True
+    in_one, in_other = (
+        [is_below(sound.path_bytes, [path_bytes(Path(folder).expanduser())]) for sound in sounds] for folder in folders
+    )
+
+    def allowed(first: int, second: int) -> bool:
+        return (in_one[first] and in_other[second]) or (in_one[second] and in_other[first])
+
+    return allowed
+
+
+def _named(group: Group, sounds: Sequence[Sound], recordings: Sequence[Recording]) -> DuplicateGroup:
+    from soundalike.duplicates import in_words
+
+    pairs = (
+        Duplicate(sounds[one.first], sounds[one.second], one.relation, in_words(*sides, one.relation))
+        for one in group.pairs
+        for sides in [(recordings[one.first], recordings[one.second])]
+    )
+    return DuplicateGroup(tuple(sounds[row] for row in group.rows), group.why, tuple(pairs))

@@ -1,0 +1,414 @@
+"""Duplicates: every relation on real sounds, near-alikes left alone, files moved away and back."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import signal
+
+sys.path.insert(0, str(Path(__file__).parent))
+import soundalike
+from make_sounds import write_sound
+from soundalike import audio
+from soundalike.cli import duplicates as verb
+from soundalike.cli import main
+from soundalike.duplicates import (
+    KINDS,
+    Kind,
+    Pair,
+    Recording,
+    Relation,
+    find,
+    groups_of,
+    in_words,
+    last_moved,
+    move_to_trash,
+    put_back,
+)  # fmt: skip
+from soundalike.duplicates.align import correlation, in_step, score_at
+from soundalike.duplicates.prints import RATE, Store, log_bands, spectra
+from soundalike.duplicates.relation import Side, relate
+from soundalike.duplicates.warp import warp
+from soundalike.errors import LibraryError, SoundalikeError
+from soundalike.library import Library
+from soundalike.types import F32
+
+EXAMPLES = Path(soundalike.__file__).parent / "examples"
+WHOLE = 44_100
+
+
+def recording(path: Path) -> Recording:
+    info = audio.probe(path)
+    content = path.read_bytes()
+    with audio.read(path, info.sample_rate) as sound:
+        for _ in sound:
+            pass
+    return Recording(
+        path, sound.duration_s, info.sample_rate, info.channels, info.codec, info.bits_per_sample, len(content),
+        hashlib.sha256(content).hexdigest(),
+    )  # fmt: skip
+
+
+def compared(first: Path, second: Path) -> Relation | None:
+    with Store() as store:
+        sides = [Side(recording(path), store.add(path)) for path in (first, second)]
+        store.finish()
+        return relate(store, *sides, may_be_warped=True)
+
+
+def samples_of(path: Path, rate: int = WHOLE) -> F32:
+    with audio.read(path, rate) as sound:
+        whole: F32 = np.concatenate(list(sound))
+    return whole
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, F32]:
+    """Two seconds of a real loop, as WAV."""
+    samples = samples_of(EXAMPLES / "drums" / "drum-loop-acoustic-120bpm.ogg")[: 2 * WHOLE]
+    samples = samples * np.float32(0.5 / np.abs(samples).max())
+    return write_sound(tmp_path_factory.mktemp("source") / "loop.wav", samples[:, None], WHOLE), samples
+
+
+def made(kind: str, samples: F32, folder: Path) -> Path:
+    """Make a copy by the simplest means."""
+    rng = np.random.default_rng(0)
+    path, rate = folder / f"{kind}.wav", WHOLE
+    changed = samples[:, None]
+    match kind:
+        case "same samples":
+            path = folder / "copy.flac"
+        case "re-encoded":
+            path = folder / "copy.mp3"
+        case "gain":
+            changed = changed * np.float32(0.5)
+        case "resampled":
+            changed, rate = audio.resample(samples, WHOLE, 22_050)[:, None], 22_050
+        case "channels":
+            changed = np.repeat(changed, 2, axis=1)
+        case "trimmed":
+            changed = changed[WHOLE // 4 : -WHOLE // 4]
+        case "padded":
+            changed = np.pad(changed, ((WHOLE // 2, WHOLE // 3), (0, 0)))
+        case "contained":
+            around = samples_of(EXAMPLES / "nature" / sorted(p.name for p in (EXAMPLES / "nature").iterdir())[0])
+            around = np.resize(around, 6 * WHOLE)[:, None]
+            changed = np.concatenate([around[: 3 * WHOLE], changed, around[3 * WHOLE :]])
+        case "speed":
+            changed = audio.resample(samples, 106, 100)[:, None]
+        case "filtered":
+            changed = signal.sosfilt(signal.butter(2, 1500, fs=WHOLE, output="sos"), samples)[:, None]
+        case "noise":
+            changed = changed + 0.1 * np.std(samples) * rng.standard_normal(changed.shape)
+        case "reverb":
+            tail = rng.standard_normal(WHOLE // 2) * np.exp(-np.arange(WHOLE // 2) / (0.12 * WHOLE))
+            wet = signal.fftconvolve(samples, tail)[: len(samples)]
+            changed = (samples + 0.4 * wet * np.std(samples) / np.std(wet))[:, None] * 0.7
+    return write_sound(path, changed.astype(np.float32), rate)
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters", "start_s"),
+    [
+        ("same samples", {}, 0.0), ("re-encoded", {}, 0.0), ("gain", {"gain_db": -6.02}, 0.0), ("resampled", {}, 0.0),
+        ("channels", {}, 0.0), ("trimmed", {}, 0.25), ("padded", {}, -0.5), ("contained", {}, -3.0),
+        ("speed", {"speed": 1.06, "semitones": 1.01}, 0.0), ("filtered", {"low_pass_hz": 1500}, 0.0),
+        ("noise", {"noise_db": -24}, 0.0), ("reverb", {}, 0.0),
+    ],
+)  # fmt: skip
+def test_each_relation_is_found_with_its_figures(
+    source: tuple[Path, F32], tmp_path: Path, kind: Kind, parameters: dict[str, float], start_s: float
+) -> None:
+    found = compared(source[0], made(kind, source[1], tmp_path))
+    assert found is not None
+    assert kind in found.kinds
+    assert found.sure > 0.8
+    assert found.start_s == pytest.approx(start_s, abs=0.02)
+    within = {"gain_db": 0.1, "speed": 0.005, "semitones": 0.1, "low_pass_hz": 700, "noise_db": 2}
+    for name, value in parameters.items():
+        assert found.parameters[name] == pytest.approx(value, abs=within[name])
+
+
+def test_the_other_way_round_says_the_opposite(source: tuple[Path, F32], tmp_path: Path) -> None:
+    for kind, name, value in (("gain", "gain_db", 6.02), ("speed", "speed", 1 / 1.06)):
+        found = compared(made(kind, source[1], tmp_path), source[0])
+        assert found is not None
+        assert found.parameters[name] == pytest.approx(value, abs=0.1 if kind == "gain" else 0.006)
+    found = compared(made("padded", source[1], tmp_path), source[0])
+    assert found is not None
+    assert found.start_s == pytest.approx(0.5, abs=0.02)
+
+
+def kick(seed: int, pitch_hz: float = 55.0) -> F32:
+    """A drum as a synthesizer makes it: each hit is alike, none is the same."""
+    time_s = np.arange(WHOLE // 2) / WHOLE
+    rng = np.random.default_rng(seed)
+    body = np.sin(2 * np.pi * (pitch_hz * time_s + 8 * (1 - np.exp(-30 * time_s)))) * np.exp(-6 * time_s)
+    click = rng.standard_normal(time_s.size) * np.exp(-40 * time_s)
+    hit: F32 = (0.4 * body + 0.2 * click).astype(np.float32)[:, None]
+    return hit
+
+
+def test_two_hits_of_one_drum_are_not_one_recording(tmp_path: Path) -> None:
+    one, other, higher = (
+        write_sound(tmp_path / f"{i}.wav", kick(i, hz), WHOLE) for i, hz in enumerate((55.0, 55.0, 61.7))
+    )
+    for second in (other, higher):
+        found = compared(one, second)
+        assert found is None or found.sure < 0.5
+
+
+def test_different_examples_are_not_one_recording() -> None:
+    files = sorted((EXAMPLES / "drums").iterdir()) + sorted((EXAMPLES / "animals").iterdir())
+    with Store() as store:
+        sides = [Side(recording(path), store.add(path)) for path in files]
+        store.finish()
+        for i, first in enumerate(sides):
+            for second in sides[i + 1 :]:
+                found = relate(store, first, second, may_be_warped=True)
+                assert found is None or found.sure < 0.5, (first.recording.path, second.recording.path, found)
+
+
+def test_silence_matches_nothing(tmp_path: Path, source: tuple[Path, F32]) -> None:
+    silent = write_sound(tmp_path / "silent.wav", np.zeros((WHOLE, 1), np.float32), WHOLE)
+    other = write_sound(tmp_path / "other.wav", np.zeros((2 * WHOLE, 1), np.float32), WHOLE)
+    assert compared(silent, other) is None
+    assert compared(silent, source[0]) is None
+
+
+def test_a_piece_is_found_far_into_a_long_file(tmp_path: Path, source: tuple[Path, F32]) -> None:
+    rng = np.random.default_rng(3)
+    long = (0.05 * rng.standard_normal(150 * RATE)).astype(np.float32)
+    piece = audio.resample(source[1], WHOLE, RATE)
+    long[120 * RATE : 120 * RATE + piece.size] = piece
+    found = compared(write_sound(tmp_path / "long.wav", long[:, None], RATE), source[0])
+    assert found is not None
+    assert "contained" in found.kinds
+    assert found.start_s == pytest.approx(120, abs=0.02)
+
+
+# Parts
+
+
+@given(lag=st.integers(-400, 1400), seed=st.integers(0, 99), gain=st.floats(-4, 4).filter(lambda x: abs(x) > 0.1))
+def test_correlation_finds_where_a_template_lies(lag: int, seed: int, gain: float) -> None:
+    rng = np.random.default_rng(seed)
+    template = rng.standard_normal(800).astype(np.float32)
+    wave = np.zeros(2000, np.float32)
+    first, last = max(lag, 0), min(lag + 800, 2000)
+    wave[first:last] = np.float32(gain) * template[first - lag : last - lag]
+    scores = np.abs(correlation(wave, template))
+    assert len(scores) == 2000 + 800 - 1
+    assert int(np.argmax(scores)) - 799 == lag
+    score, n_overlap = score_at(wave, template, lag)
+    assert n_overlap == last - first
+    assert abs(score) == pytest.approx(1, abs=1e-3)
+    assert (score > 0) == (gain > 0)
+    assert scores.max() <= abs(score) + 1e-3
+
+
+@given(part=st.floats(-0.95, 0.95), seed=st.integers(0, 99))
+def test_parts_of_a_sample_are_taken_back(part: float, seed: int) -> None:
+    wave = np.random.default_rng(seed).standard_normal(1000)
+    turned = np.fft.irfft(np.fft.rfft(wave) * np.exp(-2j * np.pi * np.fft.rfftfreq(1000) * part), 1000)
+    one, other = wave.astype(np.float32), turned.astype(np.float32)
+    back = in_step(one, other)
+    assert np.corrcoef(one, back)[0, 1] > 0.99
+
+
+@settings(max_examples=15)
+@given(steps=st.integers(-12, 12).filter(lambda n: abs(n) > 1))
+def test_bands_that_are_moved_are_found_at_their_pitch(steps: int) -> None:
+    bands = log_bands(spectra(samples_of(EXAMPLES / "drums" / "drum-loop-acoustic-120bpm.ogg", RATE)[: 3 * RATE])).T
+    found = warp(bands, np.roll(bands, steps, axis=0), (1.0, 1.0))
+    assert found is not None
+    assert found.family == "pitch"
+    assert found.semitones == pytest.approx(steps / 2, abs=0.1)
+    assert found.detail > 0.5
+
+
+@pytest.mark.parametrize("speed", [0.85, 0.9, 1.05, 1.15])
+def test_bands_that_are_drawn_out_are_found_at_their_tempo(speed: float) -> None:
+    samples = samples_of(EXAMPLES / "drums" / "drum-loop-acoustic-120bpm.ogg", RATE)[: 3 * RATE]
+    magnitudes = spectra(samples)
+    rows = np.minimum((np.arange(round(len(magnitudes) / speed)) * speed).astype(int), len(magnitudes) - 1)
+    found = warp(log_bands(magnitudes).T, log_bands(magnitudes[rows]).T, (speed, speed))
+    assert found is not None
+    assert found.family == "tempo"
+    assert found.speed == pytest.approx(speed, rel=0.005)
+    assert warp(log_bands(magnitudes).T, log_bands(magnitudes[rows]).T, (2.0, 2.0)) is None
+
+
+# Groups
+
+
+def of(name: str, **changes: object) -> Recording:
+    values: dict[str, object] = {
+        "path": Path(name), "duration_s": 2.0, "sample_rate": 44_100, "channels": 1, "codec": "pcm_s16le",
+        "bits_per_sample": 16, "size": 176_400, "sha256": name,
+    }  # fmt: skip
+    return Recording(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def pair(first: int, second: int, *kinds: Kind) -> Pair:
+    return Pair(first, second, Relation(kinds or ("gain",), 0.9, 0.0, {}))
+
+
+def test_the_best_of_a_group_is_kept_and_it_is_said_why() -> None:
+    lossy = of("a.mp3", codec="mp3", bits_per_sample=None, size=20_000)
+    recordings = [lossy, of("b.wav"), of("longer.wav", duration_s=3.0)]
+    group = groups_of([pair(0, 1), pair(1, 2)], recordings)[0]
+    assert group.rows == (2, 1, 0)
+    assert group.why == "the longest, lossless, the most bits"
+    alike = groups_of([pair(0, 1)], [of("a/deep/x.wav"), of("x.wav")])[0]
+    assert alike.rows == (1, 0)
+    assert "shortest path" in alike.why
+
+
+def test_what_lies_in_one_mix_is_not_one_recording() -> None:
+    recordings = [of("mix.wav", duration_s=60.0), of("one.wav"), of("other.wav")]
+    groups = groups_of([pair(0, 1, "contained"), pair(0, 2, "contained")], recordings)
+    assert [group.rows for group in groups] == [(0, 1), (0, 2)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)).filter(lambda p: p[0] != p[1]), max_size=12))
+def test_groups_are_what_pairs_connect(links: list[tuple[int, int]]) -> None:
+    groups = groups_of([pair(*link) for link in links], [of(f"{i}.wav") for i in range(9)])
+    rows = [row for group in groups for row in group.rows]
+    assert len(rows) == len(set(rows))
+    for group in groups:
+        inside = set(group.rows)
+        assert all({one.first, one.second} <= inside for one in group.pairs)
+    assert sum(len(group.pairs) for group in groups) == len(links)
+
+
+def test_every_kind_has_words() -> None:
+    parameters = {"gain_db": -6.0, "semitones": 2.0, "speed": 1.06, "noise_db": -20.0, "low_pass_hz": 2000.0}
+    lossy = of("b.mp3", codec="mp3", channels=2, sample_rate=48_000, size=32_000)
+    for kind in KINDS:
+        assert in_words(of("a.wav"), lossy, Relation((kind,), 1.0, 3.42, parameters))
+    assert in_words(of("a.wav"), lossy, Relation(("re-encoded", "pitch"), 1.0, 0.0, parameters)) == (
+        "pcm_s16le → mp3 128 kbit/s, pitch +2.0 st"
+    )
+    assert tuple(verb._KINDS) == KINDS
+
+
+# The trash
+
+
+def test_files_go_to_the_trash_and_back(tmp_path: Path) -> None:
+    files = [tmp_path / "a" / "x.wav", tmp_path / "b" / "x.wav", tmp_path / "b" / "\udcff.wav"]
+    for number, path in enumerate(files):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(str(number))
+    folder = move_to_trash(files, tmp_path / "trash")
+    assert not any(path.exists() for path in files)
+    assert last_moved(tmp_path / "trash") == folder
+    (tmp_path / "b").rmdir()
+    assert put_back(folder) == files
+    assert [path.read_text() for path in files] == ["0", "1", "2"]
+    assert last_moved(tmp_path / "trash") is None
+
+
+def test_what_broke_off_can_be_put_back(tmp_path: Path) -> None:
+    one, gone = tmp_path / "one.wav", tmp_path / "gone.wav"
+    one.write_text("1")
+    with pytest.raises(SoundalikeError, match=r"gone\.wav"):
+        move_to_trash([one, gone], tmp_path / "trash")
+    folder = last_moved(tmp_path / "trash")
+    assert folder is not None
+    assert put_back(folder) == [one]
+    assert one.read_text() == "1"
+
+
+def test_a_place_that_is_taken_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.write_text("old")
+    folder = move_to_trash([path], tmp_path / "trash")
+    path.write_text("new")
+    with pytest.raises(SoundalikeError, match="another file is there"):
+        put_back(folder)
+    assert path.read_text() == "new"
+    with pytest.raises(SoundalikeError, match="no folder of moved duplicates"):
+        put_back(tmp_path)
+
+
+# A library
+
+
+@pytest.fixture
+def library(tmp_path: Path, source: tuple[Path, F32]) -> Iterator[Library]:
+    sounds = tmp_path / "sounds"
+    shutil.copytree(EXAMPLES / "drums", sounds / "drums")
+    copies = sounds / "copies"
+    copies.mkdir()
+    shutil.copy(source[0], copies / "loop.wav")
+    for kind in ("re-encoded", "gain", "padded"):
+        made(kind, source[1], copies)
+    shutil.copy(sounds / "drums" / "kick-808.wav", copies / "kick again.wav")
+    with Library.create(tmp_path / "library") as opened:
+        opened.add([sounds])
+        yield opened
+
+
+def run(library: Library, *arguments: str, code: int = 0) -> list[str]:
+    done = CliRunner().invoke(main, ["duplicates", "--library", str(library.path), *arguments])
+    assert done.exit_code == code, done.output
+    return done.stdout.splitlines()
+
+
+def test_a_library_from_end_to_end(library: Library, tmp_path: Path) -> None:
+    steps: list[tuple[str, int, int]] = []
+    groups, failures = library.duplicates(on_progress=lambda *step: steps.append(step))
+    assert not failures
+    assert {step for step, _, _ in steps} == {"read", "compare"}
+    names = {tuple(sorted(sound.path.name for sound in group.sounds)) for group in groups}
+    assert ("kick again.wav", "kick-808.wav") in names
+    loops = next(group for group in groups if len(group.sounds) > 2)
+    assert {"loop.wav", "copy.mp3", "gain.wav", "padded.wav"} <= {sound.path.name for sound in loops.sounds}
+    lines = [orjson.loads(line) for line in run(library, "--json", "--kind", "identical")]
+    assert len(lines) == 1
+    assert lines[0]["pairs"][0]["kinds"] == ["identical"]
+    sounds = tmp_path / "sounds"
+    assert run(library, "--across", str(sounds / "drums"), str(sounds / "drums")) == []
+    across = run(library, "--across", str(sounds / "drums"), str(sounds / "copies"), "--kind", "identical")
+    assert "the same bytes" in across[1]
+
+
+def test_copies_are_moved_away_and_put_back(library: Library, tmp_path: Path) -> None:
+    n_sounds = library.n_sounds()
+    run(library, "--apply", code=2)
+    run(library, "--undo", code=2)
+    kick_808, again = tmp_path / "sounds" / "drums" / "kick-808.wav", tmp_path / "sounds" / "copies" / "kick again.wav"
+    run(library, "--apply", "--kind", "identical")
+    assert kick_808.exists() != again.exists()
+    assert library.n_sounds() == n_sounds - 1
+    assert run(library, "--kind", "identical") == []
+    run(library, "--undo")
+    assert kick_808.exists()
+    assert again.exists()
+    assert library.n_sounds() == n_sounds
+    with pytest.raises(LibraryError, match="its trash is empty"):
+        library.undo_trash()
+
+
+def test_a_file_that_has_gone_costs_itself_only(source: tuple[Path, F32], tmp_path: Path) -> None:
+    copy = made("gain", source[1], tmp_path)
+    recordings = [recording(source[0]), recording(copy), of(str(tmp_path / "gone.wav"))]
+    vectors = np.eye(3, 8, dtype=np.float32) + np.float32(1)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    pairs, failures = find(recordings, vectors, workers=1)
+    assert [(one.first, one.second) for one in pairs] == [(0, 1)]
+    assert [failure.code for failure in failures] == ["missing"]
+    assert find([], np.zeros((0, 8), np.float32)) == ([], [])
+    assert find(recordings[:1], vectors[:1]) == ([], [])
