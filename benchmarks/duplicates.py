@@ -348,7 +348,8 @@ def main() -> None:
             took_s, cpu_s = time.monotonic() - start, time.process_time() - cpu
             found = {key(one.first.path, one.second.path): one for group in groups for one in group.pairs}
             report(planted, found)
-            print(f"{library.n_sounds()} files in {took_s:.0f} s ({cpu_s:.0f} s of processors), {len(failures)} failures")
+            took = f"{took_s:.0f} s ({cpu_s:.0f} s of processors)"
+            print(f"{library.n_sounds()} files in {took}, {len(failures)} failures")
             rivals(library, planted)
 
 
