@@ -20,7 +20,7 @@ ROOMS = [  # a module imports only from lines above its own, and from its own li
     ["embed", "export", "folders", "nearest"],
     ["transcode", "waveform"],
     ["journal", "selftest"],
-    ["classify", "clusters", "duplicates", "map2d", "recommend"],
+    ["classify", "clusters", "duplicates", "map2d", "recommend", "speech"],
     ["batch", "library"],
     ["push", "web"],
     ["cli"],

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from soundalike.embed import Model, load_model
     from soundalike.export import Embeddings, read_embeddings
     from soundalike.library import Answer, Filters, Library, Match, Query
+    from soundalike.speech import Transcript, Word, compare_voices, transcribe, transcribe_files
     from soundalike.types import Embedding, Failure, Segment, SoundInfo
 
 __version__ = "0.1.0"
@@ -44,8 +45,13 @@ _LATER = {  # imported at first use, so that `import soundalike` costs next to n
     "Query": "soundalike.library",
     "Segment": "soundalike.types",
     "SoundInfo": "soundalike.types",
+    "Transcript": "soundalike.speech",
+    "Word": "soundalike.speech",
+    "compare_voices": "soundalike.speech",
     "load_model": "soundalike.embed",
     "read_embeddings": "soundalike.export",
+    "transcribe": "soundalike.speech",
+    "transcribe_files": "soundalike.speech",
 }
 
 __all__ = [
@@ -69,8 +75,13 @@ __all__ = [
     "SoundError",
     "SoundInfo",
     "SoundalikeError",
+    "Transcript",
+    "Word",
+    "compare_voices",
     "load_model",
     "read_embeddings",
+    "transcribe",
+    "transcribe_files",
 ]
 
 

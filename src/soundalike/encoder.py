@@ -41,6 +41,20 @@ class Encoder:
         """
         return unit(self._audio.run(features_of(samples, self.card)[None])[0])
 
+    def logits(self, samples: F32) -> F32:
+        """What a speech recognizer makes of a stretch of sound.
+
+        Parameters
+        ----------
+        samples : (n_samples,), mono, at the card's sample rate
+
+        Returns
+        -------
+        (n_frames, n_characters)
+        """
+        logits: F32 = self._audio.run(features_of(samples, self.card)[None], output="logits")[0]
+        return logits
+
     def encode_text(self, lines: Sequence[str]) -> F32:
         """Vectors of descriptions, in the space of the sounds.
 

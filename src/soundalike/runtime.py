@@ -45,10 +45,11 @@ class Session:
             raise ModelError(f"{path}: not a network that ONNX Runtime can load: {error}") from error
         self.inputs = [put.name for put in self._session.get_inputs()]
 
-    def run(self, *arrays: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """First output for the given inputs, in the order of the file."""
+    def run(self, *arrays: np.ndarray[Any, Any], output: str | None = None) -> np.ndarray[Any, Any]:
+        """The first output, or the one of that name, for the given inputs, in the order of the file."""
+        wanted = None if output is None else [output]
         try:
-            return np.asarray(self._session.run(None, dict(zip(self.inputs, arrays, strict=True)))[0])
+            return np.asarray(self._session.run(wanted, dict(zip(self.inputs, arrays, strict=True)))[0])
         except Exception as error:  # wrong shapes or types
             shapes = ", ".join(str(array.shape) for array in arrays)
             raise ModelError(f"The network does not take arrays of the shapes {shapes}: {error}") from error

@@ -39,9 +39,11 @@ COMMANDS = {  # verb: the module that has it, imported when it is used
     "retry": "embed",
     "search": "search",
     "serve": "serve",
+    "speakers": "speech",
     "status": "library",
     "sync": "library",
     "train": "classify",
+    "transcribe": "speech",
     "verify": "verify",
 }
 

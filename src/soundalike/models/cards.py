@@ -15,6 +15,7 @@ import orjson
 from soundalike.errors import ModelError
 from soundalike.frontend import MelSpec
 from soundalike.models.frontends import EFFICIENTAT
+from soundalike.models.speech import CtcSpec
 from soundalike.segments import SegmentSpec
 from soundalike.types import LevelRule
 
@@ -73,6 +74,8 @@ class ModelCard:
     level: LevelRule
     text: TextSpec | None = None
     calibration: Calibration | None = None
+    ctc: CtcSpec | None = None  # of a speech recognizer: how the graph's second output, logits, spells words
+    same_speaker: float | None = None  # of a speaker model: score of two voices from which on they count as one
     n_parameters: int
     trained_on: str
     limits: str
