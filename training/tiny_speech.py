@@ -2,9 +2,9 @@
 
 It has wav2vec 2.0's architecture and the alphabet of wav2vec2-base-960h in small, learns digits as eSpeak NG says
 them, and is saved as the published model is, so that `soundalike models convert` and `soundalike transcribe` take
-it as they take that one. tests/live/test_speech_live.py trains it; tests/fixtures/tiny_speech holds one.
+it as they take that one. tests/live/test_speech_live.py trains it.
 
-    python training/tiny_speech.py OUT      # OUT/model.safetensors, then OUT/onnx/audio.onnx
+    python training/tiny_speech.py OUT      # OUT/config.json, OUT/model.safetensors
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def untrained(config: Config) -> torch.nn.Module:
     return Wav2Vec2ForCTC(
         Wav2Vec2Config(
             vocab_size=len(LIBRISPEECH.characters), conv_dim=[narrow] * 7, hidden_size=wide, num_hidden_layers=n_layers,
-            num_attention_heads=4, intermediate_size=2 * wide, num_conv_pos_embeddings=16,
+            num_attention_heads=wide // 64, intermediate_size=2 * wide, num_conv_pos_embeddings=16,
             num_conv_pos_embedding_groups=4, hidden_dropout=0.0, attention_dropout=0.0, activation_dropout=0.0,
             feat_proj_dropout=0.0, final_dropout=0.0, layerdrop=0.0, mask_time_prob=0.0, ctc_loss_reduction="mean",
             ctc_zero_infinity=True, initializer_range=config.spread,
@@ -120,6 +120,16 @@ def train(said: list[Phrase], config: Config) -> torch.nn.Module:
         if step % 25 == 24:
             print(f"step {step + 1}: loss {loss.item():.3f}, {time.process_time() - started:.0f} s of CPU", flush=True)
     return model.eval()
+
+
+def n_wrong(found: list[str], said: list[str]) -> int:
+    """Words to put in, take out or replace to get from what is found to what was said (Levenshtein)."""
+    row = list(range(len(said) + 1))
+    for i, word in enumerate(found, 1):
+        above, row[0] = row[0], i
+        for j, other in enumerate(said, 1):
+            above, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, above + (word != other))
+    return row[-1]
 
 
 def save(model: torch.nn.Module, out: Path) -> None:

@@ -1,0 +1,126 @@
+"""Speech, against the reference and from end to end: a recognizer is trained on generated speech and writes it down."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+sys.path.insert(0, str(Path(__file__).parents[2] / "training"))
+
+from soundalike.embed import Model  # noqa: E402
+from soundalike.models.cards import POCKET  # noqa: E402
+from soundalike.models.convert import convert  # noqa: E402
+from soundalike.models.speech import LIBRISPEECH  # noqa: E402
+from soundalike.segments import SegmentSpec  # noqa: E402
+from soundalike.speech import Transcript, transcribe, transcribe_files  # noqa: E402
+from soundalike.speech.ctc import frames_of, spell  # noqa: E402
+
+pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
+RATE = 16_000
+LOWEST_WER = 0.1  # of words that the recognizer was not trained on; measured: 0.01
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    vocabulary = tmp_path_factory.mktemp("vocabulary") / "vocab.json"
+    vocabulary.write_text(json.dumps({character: i for i, character in enumerate(LIBRISPEECH.characters)}))
+    return transformers.Wav2Vec2CTCTokenizer(str(vocabulary))
+
+
+@pytest.fixture(scope="module")
+def network() -> Any:
+    """wav2vec 2.0 in small, with random weights that are lively enough to say something else at every frame."""
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 1, "intermediate_size": 128}
+    config = transformers.Wav2Vec2Config(conv_dim=[32] * 7, initializer_range=0.2, vocab_size=32, **sizes)
+    net = transformers.Wav2Vec2ForCTC(config).eval()
+    with torch.no_grad():  # every character has its turn, blanks and delimiters more often
+        logits = net(torch.from_numpy(noise(20.0))[None]).logits[0]
+        net.lm_head.bias -= logits.mean(0)
+        net.lm_head.bias[[0, 4]] += 0.8 * logits.std()
+    return net
+
+
+def noise(duration_s: float, seed: int = 0) -> Any:
+    """Noise whose color and loudness change."""
+    rng = np.random.default_rng(seed)
+    samples = rng.normal(0, 0.1, round(duration_s * RATE)).astype(np.float32)
+    return samples * (1.2 + np.sin(np.arange(samples.size) / 900)).astype(np.float32)
+
+
+def recognizer(network: Any, folder: Path, patch: pytest.MonkeyPatch, window_s: float, margin_s: float) -> Model:
+    """The published way: weights to ONNX, ONNX to a model."""
+    network.save_pretrained(folder / "weights")
+    card = replace(
+        POCKET, name="wav2vec2-base-960h", dim=64, sample_rate=RATE, frontend=None, level="none", text=None,
+        segments=SegmentSpec(length_s=10.0, hop_s=5.0, shortest_s=0.5),
+        ctc=replace(LIBRISPEECH, window_s=window_s, margin_s=margin_s),
+    )  # fmt: skip
+    (graph,) = convert(card, folder / "weights", folder / "onnx").files
+    patch.setattr("soundalike.encoder.folder_of", lambda card: folder / "onnx")
+    return Model(replace(card, graph=graph))
+
+
+def test_random_logits_spell_what_the_tokenizer_spells(network: Any, tokenizer: Any) -> None:
+    with torch.no_grad():
+        logits = network(torch.from_numpy(noise(20.0))[None]).logits[0]
+    expected = tokenizer.decode(logits.argmax(-1), output_word_offsets=True)
+    found = list(spell(frames_of(logits.numpy()), LIBRISPEECH, RATE))
+    assert len(found) > 20
+    assert len({letter for word in found for letter in word.text}) > 10
+    assert [word.text for word in found] == [word["word"] for word in expected.word_offsets]
+    for ours, other in zip(found, expected.word_offsets, strict=True):
+        assert ours.start_s == pytest.approx(other["start_offset"] * 0.02)
+        assert ours.end_s == pytest.approx(other["end_offset"] * 0.02)
+    assert " ".join(word.text for word in found) == " ".join(expected.text.split())
+
+
+@pytest.mark.parametrize("duration_s", [1.5, 4.0, 7.013, 12.4])
+def test_windows_give_what_the_pipeline_of_transformers_gives(
+    network: Any, tokenizer: Any, duration_s: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples = noise(duration_s, seed=3)
+    soundfile.write(tmp_path / "noise.wav", samples, RATE, subtype="FLOAT")
+    extractor = transformers.Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=False)
+    pipeline = transformers.AutomaticSpeechRecognitionPipeline(network, extractor, tokenizer, device="cpu")
+    expected = pipeline(samples.copy(), chunk_length_s=4, stride_length_s=(1, 1), return_timestamps="word")["chunks"]
+    found = transcribe(tmp_path / "noise.wav", recognizer(network, tmp_path, monkeypatch, 4.0, 1.0))
+    assert [word.text for word in found.words] == [chunk["text"] for chunk in expected]
+    times = np.array([(word.start_s, word.end_s) for word in found.words])
+    np.testing.assert_allclose(times, [chunk["timestamp"] for chunk in expected], atol=1e-6)
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs eSpeak NG (apt-get install espeak-ng)")
+def test_recognizer_learns_to_write_down_speech(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From training to text: train on generated speech, convert, write down other speech."""
+    import tiny_speech
+
+    torch.set_num_threads(1)
+    config = tiny_speech.Config()
+    trained = tiny_speech.train(tiny_speech.phrases(config.n_phrases, config.seed), config)
+    model = recognizer(trained, tmp_path, monkeypatch, 30.0, 5.0)
+    said = tiny_speech.phrases(40, seed=12_345)
+    paths = []
+    for i, phrase in enumerate(said):
+        paths.append(tmp_path / f"{i}.wav")
+        soundfile.write(paths[-1], phrase.samples, RATE, subtype="FLOAT")
+    found = list(transcribe_files(paths, model))
+    wrong = sum(
+        tiny_speech.n_wrong(result.text.split(), phrase.text.split())
+        for result, phrase in zip(found, said, strict=True)
+        if isinstance(result, Transcript)
+    )
+    n_words = sum(len(phrase.text.split()) for phrase in said)
+    print(f"word error rate {wrong / n_words:.3f} on {n_words} words")
+    assert len(found) == len(said)
+    assert wrong / n_words < LOWEST_WER
