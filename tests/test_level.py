@@ -33,6 +33,12 @@ def test_loudness_brings_the_loudness_to_minus_20_lufs() -> None:
     assert loudness_db(normalize_level(noisy(), "loudness", RATE), RATE) == pytest.approx(-20.0, abs=1e-3)
 
 
+def test_raised_brings_quiet_sounds_to_minus_30_db_and_leaves_loud_ones() -> None:
+    raised = normalize_level(noisy(level=0.001), "raised", RATE)
+    assert 20 * np.log10(raised.std(dtype=np.float64)) == pytest.approx(-30.0, abs=1e-3)
+    np.testing.assert_array_equal(normalize_level(noisy(), "raised", RATE), noisy())
+
+
 def test_none_leaves_the_samples_alone() -> None:
     samples = noisy()
     assert normalize_level(samples, "none", RATE) is samples

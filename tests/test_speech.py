@@ -28,6 +28,7 @@ from soundalike.speech.writing import LONGEST_S, N_LINES, WIDTH, cues, record, s
 from soundalike.types import F32, Failure
 from speech_model import RATE, tone_model, tones
 
+LOAD_MODEL = embed.load_model
 GOLDEN = Path(__file__).parent / "golden" / "ctc" / "transformers.json"
 TEXT = "HELLO WORLD AGAIN"
 FRAME_S = 0.02
@@ -454,6 +455,42 @@ def test_speakers_needs_two_and_names_what_failed(takes: list[Path], tmp_path: P
     assert result.exit_code == 1
     assert "absent.wav" in result.stderr
     assert "same speaker" in result.stdout
+
+
+# The recognizer of ten words that training/tiny_speech.py made
+
+
+TINY = Path(__file__).parent / "fixtures" / "tiny_speech"
+PHRASES = {path: path.stem.upper().replace("-", " ") for path in sorted(TINY.glob("*.flac"))}
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embed, "load_model", LOAD_MODEL)
+    monkeypatch.setenv("SOUNDALIKE_MODELS", str(TINY))
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_trained_recognizer_writes_down_what_it_never_heard() -> None:
+    result = call("transcribe", TINY, "--json")
+    assert result.exit_code == 0
+    found = [orjson.loads(line) for line in result.stdout.splitlines()]
+    assert len(PHRASES) == 4
+    assert {Path(line["path"]): line["text"] for line in found} == PHRASES
+    assert all(word["confidence"] > 0.5 for line in found for word in line["words"])
+
+
+def test_a_recognizer_that_is_not_here_says_how_to_get_it(
+    spoken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embed, "load_model", LOAD_MODEL)
+    monkeypatch.setenv("SOUNDALIKE_MODELS", str(tmp_path))
+    result = call("transcribe", spoken)
+    assert result.exit_code == 2
+    assert "models convert wav2vec2-base-960h" in result.stderr
+    (tmp_path / "wav2vec2-base-960h").mkdir()
+    (tmp_path / "wav2vec2-base-960h" / "converted.json").write_text("{}")
+    assert "damaged" in call("transcribe", spoken).stderr
 
 
 def test_a_card_says_how_a_recognizer_spells() -> None:

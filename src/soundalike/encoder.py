@@ -11,7 +11,7 @@ import numpy as np
 from soundalike.errors import ModelError
 from soundalike.frontend import log_mel
 from soundalike.level import normalize_level
-from soundalike.models.cards import ModelCard, folder_of
+from soundalike.models.cards import ModelCard, folder_of, is_here
 from soundalike.runtime import Session, read_checked
 from soundalike.types import F32
 
@@ -24,6 +24,11 @@ class Encoder:
     """
 
     def __init__(self, card: ModelCard, device: str = "auto") -> None:
+        if not is_here(card):
+            raise ModelError(
+                f"{card.name} is not on this machine. Get {card.weights}; then, with the folder that holds it: "
+                f"soundalike models convert {card.name} FOLDER"
+            )
         self.card = card
         self.device = device
         self._audio = Session(folder_of(card) / card.graph.name, card.graph.sha256, device)

@@ -13,6 +13,7 @@ from soundalike.types import F32, F64, LevelRule
 
 TARGET_RMS_DB = -20.0  # dBFS after "rms": the usual level of broadcast and of tagged training material
 TARGET_LOUDNESS_DB = -20.0  # LUFS after "loudness"
+RAISED_DB = -30.0  # dBFS: what "raised" brings quieter sounds to
 TARGET_PEAK = 1.0  # after "peak"
 SILENCE_PEAK = float(np.float32(3.2e-5))  # below one step of 16-bit sound: nothing but the last bit's noise
 _CONSTANT_DB = -100.0  # a level this far below the peak is the rounding of a constant, which has none
@@ -29,21 +30,22 @@ def normalize_level(samples: F32, rule: LevelRule, sample_rate: int) -> F32:
 
     Parameters ---------- samples : (n_samples,), mono rule : "none" leaves it, "peak" brings the largest
     sample to 1, "rms" the effective value (mean removed) to
-        -20 dBFS, "loudness" the K-weighted power to -20 LUFS (ITU-R BS.1770-4 weighting, ungated)
+        -20 dBFS, "loudness" the K-weighted power to -20 LUFS (ITU-R BS.1770-4 weighting, ungated), "raised" the
+        effective value to -30 dBFS if it is lower (Resemblyzer's rule)
     sample_rate : Hz
 
     Returns
     -------
-    (n_samples,) float32; silence, and under "rms" and "loudness" a constant, come back unchanged
+    (n_samples,) float32; silence, and under all rules but "peak" a constant, come back unchanged
     """
     if rule == "none" or is_silent(samples):
         return samples
     peak = float(np.abs(samples).max())
     if rule == "peak":
         return samples * np.float32(TARGET_PEAK / peak)
-    if rule == "rms":
+    if rule in ("rms", "raised"):
         level_db = 10 * float(np.log10(np.var(samples, dtype=np.float64) + _NOTHING))
-        gain_db = TARGET_RMS_DB - level_db
+        gain_db = TARGET_RMS_DB - level_db if rule == "rms" else max(RAISED_DB - level_db, 0.0)
     else:
         level_db = loudness_db(samples, sample_rate)
         gain_db = TARGET_LOUDNESS_DB - level_db

@@ -18,7 +18,7 @@ from soundalike.errors import SoundErrorCode
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 
-LevelRule = Literal["none", "peak", "rms", "loudness"]
+LevelRule = Literal["none", "peak", "rms", "loudness", "raised"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,22 +12,22 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from click.testing import CliRunner
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 sys.path.insert(0, str(Path(__file__).parents[2] / "training"))
 
-from soundalike.embed import Model  # noqa: E402
-from soundalike.models.cards import POCKET  # noqa: E402
-from soundalike.models.convert import convert  # noqa: E402
+from soundalike.cli import main  # noqa: E402
+from soundalike.embed import Model, load_model  # noqa: E402
+from soundalike.models.cards import WAV2VEC2_960H  # noqa: E402
 from soundalike.models.speech import LIBRISPEECH  # noqa: E402
-from soundalike.segments import SegmentSpec  # noqa: E402
-from soundalike.speech import Transcript, transcribe, transcribe_files  # noqa: E402
+from soundalike.speech import transcribe  # noqa: E402
 from soundalike.speech.ctc import frames_of, spell  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
 RATE = 16_000
-LOWEST_WER = 0.1  # of words that the recognizer was not trained on; measured: 0.01
+HIGHEST_WER = 0.1  # of phrases that the recognizer was not trained on; measured: 0.04
 
 
 @pytest.fixture(scope="module")
@@ -58,17 +58,15 @@ def noise(duration_s: float, seed: int = 0) -> Any:
     return samples * (1.2 + np.sin(np.arange(samples.size) / 900)).astype(np.float32)
 
 
-def recognizer(network: Any, folder: Path, patch: pytest.MonkeyPatch, window_s: float, margin_s: float) -> Model:
-    """The published way: weights to ONNX, ONNX to a model."""
+def recognizer(network: Any, folder: Path, patch: pytest.MonkeyPatch, **spec: float) -> Model:
+    """The published way: weights to ONNX by the command line, ONNX to a model by its name."""
     network.save_pretrained(folder / "weights")
-    card = replace(
-        POCKET, name="wav2vec2-base-960h", dim=64, sample_rate=RATE, frontend=None, level="none", text=None,
-        segments=SegmentSpec(length_s=10.0, hop_s=5.0, shortest_s=0.5),
-        ctc=replace(LIBRISPEECH, window_s=window_s, margin_s=margin_s),
-    )  # fmt: skip
-    (graph,) = convert(card, folder / "weights", folder / "onnx").files
-    patch.setattr("soundalike.encoder.folder_of", lambda card: folder / "onnx")
-    return Model(replace(card, graph=graph))
+    patch.setenv("SOUNDALIKE_MODELS", str(folder / "models"))
+    command = ["models", "convert", WAV2VEC2_960H.name, str(folder / "weights")]
+    assert CliRunner().invoke(main, command).exit_code == 0
+    model = load_model(WAV2VEC2_960H.name)
+    model.card = replace(model.card, ctc=replace(LIBRISPEECH, **spec))
+    return model
 
 
 def test_random_logits_spell_what_the_tokenizer_spells(network: Any, tokenizer: Any) -> None:
@@ -94,7 +92,7 @@ def test_windows_give_what_the_pipeline_of_transformers_gives(
     extractor = transformers.Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=False)
     pipeline = transformers.AutomaticSpeechRecognitionPipeline(network, extractor, tokenizer, device="cpu")
     expected = pipeline(samples.copy(), chunk_length_s=4, stride_length_s=(1, 1), return_timestamps="word")["chunks"]
-    found = transcribe(tmp_path / "noise.wav", recognizer(network, tmp_path, monkeypatch, 4.0, 1.0))
+    found = transcribe(tmp_path / "noise.wav", recognizer(network, tmp_path, monkeypatch, window_s=4.0, margin_s=1.0))
     assert [word.text for word in found.words] == [chunk["text"] for chunk in expected]
     times = np.array([(word.start_s, word.end_s) for word in found.words])
     np.testing.assert_allclose(times, [chunk["timestamp"] for chunk in expected], atol=1e-6)
@@ -107,20 +105,18 @@ def test_recognizer_learns_to_write_down_speech(tmp_path: Path, monkeypatch: pyt
 
     torch.set_num_threads(1)
     config = tiny_speech.Config()
-    trained = tiny_speech.train(tiny_speech.phrases(config.n_phrases, config.seed), config)
-    model = recognizer(trained, tmp_path, monkeypatch, 30.0, 5.0)
-    said = tiny_speech.phrases(40, seed=12_345)
-    paths = []
-    for i, phrase in enumerate(said):
-        paths.append(tmp_path / f"{i}.wav")
-        soundfile.write(paths[-1], phrase.samples, RATE, subtype="FLOAT")
-    found = list(transcribe_files(paths, model))
+    said = tiny_speech.phrases(config.n_phrases, config.seed)
+    recognizer(tiny_speech.train(said, config), tmp_path, monkeypatch)
+    others = tiny_speech.unheard(60, 12_345, said)
+    names = [f"{i:02}.wav" for i in range(len(others))]
+    for name, phrase in zip(names, others, strict=True):
+        soundfile.write(tmp_path / name, phrase.samples, RATE)
+    result = CliRunner().invoke(main, ["transcribe", *(str(tmp_path / name) for name in names)])
+    assert result.exit_code == 0
+    found = [line.split("\t")[1] for line in result.stdout.splitlines()]
     wrong = sum(
-        tiny_speech.n_wrong(result.text.split(), phrase.text.split())
-        for result, phrase in zip(found, said, strict=True)
-        if isinstance(result, Transcript)
+        tiny_speech.n_wrong(line.split(), phrase.text.split()) for line, phrase in zip(found, others, strict=True)
     )
-    n_words = sum(len(phrase.text.split()) for phrase in said)
+    n_words = sum(len(phrase.text.split()) for phrase in others)
     print(f"word error rate {wrong / n_words:.3f} on {n_words} words")
-    assert len(found) == len(said)
-    assert wrong / n_words < LOWEST_WER
+    assert wrong / n_words < HIGHEST_WER

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -14,8 +15,8 @@ import orjson
 
 from soundalike.errors import ModelError
 from soundalike.frontend import MelSpec
-from soundalike.models.frontends import EFFICIENTAT
-from soundalike.models.speech import CtcSpec
+from soundalike.models.frontends import EFFICIENTAT, RESEMBLYZER
+from soundalike.models.speech import LIBRISPEECH, CtcSpec
 from soundalike.segments import SegmentSpec
 from soundalike.types import LevelRule
 
@@ -76,6 +77,7 @@ class ModelCard:
     calibration: Calibration | None = None
     ctc: CtcSpec | None = None  # of a speech recognizer: how the graph's second output, logits, spells words
     same_speaker: float | None = None  # of a speaker model: score of two voices from which on they count as one
+    weights: str = ""  # of a model that is converted on this machine: what to get, and where
     n_parameters: int
     trained_on: str
     limits: str
@@ -129,17 +131,90 @@ POCKET = ModelCard(
     limits="what is said, who speaks, taste in music, rare sounds; nearly deaf to order in time; see docs/pocket.md",
 )
 
-CARDS: dict[str, ModelCard] = {POCKET.name: POCKET}
+MADE_HERE = ModelFile("audio.onnx", "", 0)  # stands for what `convert` writes; its manifest says what that is
+_SPEECH_SEGMENTS = SegmentSpec(length_s=10.0, hop_s=5.0, shortest_s=1.0)
+
+WAV2VEC2_960H = ModelCard(
+    name="wav2vec2-base-960h",
+    summary="English speech to words: soundalike transcribe. Its vectors: the mean of the last layer.",
+    dim=768,
+    licence="Apache-2.0",
+    sample_rate=16_000,
+    graph=MADE_HERE,
+    frontend=None,
+    segments=_SPEECH_SEGMENTS,
+    level="none",
+    ctc=LIBRISPEECH,
+    weights="model.safetensors of huggingface.co/facebook/wav2vec2-base-960h (378 MB)",
+    n_parameters=94_396_320,
+    trained_on="LibriSpeech: 960 hours of read English",
+    limits="any language but English, music behind the voice, several voices at once, telephone sound",
+)
+
+WAVLM_SV = ModelCard(
+    name="wavlm-base-plus-sv",
+    summary="Who speaks: soundalike speakers.",
+    dim=512,
+    licence="not stated on its page; the code is MIT",
+    sample_rate=16_000,
+    graph=MADE_HERE,
+    frontend=None,
+    segments=_SPEECH_SEGMENTS,
+    level="none",
+    same_speaker=0.86,  # its page on the hub
+    weights="pytorch_model.bin of huggingface.co/microsoft/wavlm-base-plus-sv (405 MB)",
+    n_parameters=100_229_465,
+    trained_on="94,000 hours of unlabelled English; VoxCeleb1 for speakers",
+    limits="what is said; sounds without a voice; several voices at once",
+)
+
+VOICE = ModelCard(
+    name="resemblyzer",
+    summary="Who speaks, small and quick: soundalike speakers --model resemblyzer.",
+    dim=256,
+    licence="Apache-2.0",
+    sample_rate=16_000,
+    graph=MADE_HERE,
+    frontend=RESEMBLYZER,
+    segments=SegmentSpec(length_s=1.59, hop_s=0.77, shortest_s=1.59),  # 160 frames every 77
+    level="raised",
+    same_speaker=0.75,  # "confident" in demo_utils.py of resemble-ai/Resemblyzer
+    weights="pretrained.pt inside the wheel: pip download --no-deps Resemblyzer==0.1.4, and unzip it (17 MB)",
+    n_parameters=1_423_616,
+    trained_on="LibriSpeech-other, VoxCeleb1 and VoxCeleb2",
+    limits="what is said; sounds without a voice; several voices at once; long pauses",
+)
+
+CARDS: dict[str, ModelCard] = {card.name: card for card in (POCKET, WAV2VEC2_960H, WAVLM_SV, VOICE)}
 BUNDLED = Path(__file__).parent / "bundled"
+MANIFEST = "converted.json"
 
 
 def card_of(name: str) -> ModelCard:
-    """Card of a model by its name."""
+    """Card of a model by its name; of one that was converted here, with the file that was made."""
     if name not in CARDS:
         raise ModelError(f"There is no model called {name!r}. Models: {', '.join(sorted(CARDS))}")
-    return CARDS[name]
+    card = CARDS[name]
+    return card if card.graph != MADE_HERE or not is_here(card) else replace(card, graph=_made(card))
 
 
 def folder_of(card: ModelCard) -> Path:
-    """Folder that holds a model's files."""
-    return BUNDLED / card.name
+    """Folder of a model's files: in the package, or in ``SOUNDALIKE_MODELS``, by default ~/.cache/soundalike/models."""
+    if not card.weights:
+        return BUNDLED / card.name
+    home = os.environ.get("SOUNDALIKE_MODELS") or Path.home() / ".cache" / "soundalike" / "models"
+    return Path(home) / card.name
+
+
+def is_here(card: ModelCard) -> bool:
+    """Whether a model can be used on this machine as it is."""
+    return not card.weights or (folder_of(card) / MANIFEST).is_file()
+
+
+def _made(card: ModelCard) -> ModelFile:
+    path = folder_of(card) / MANIFEST
+    try:
+        files = {file["name"]: ModelFile(**file) for file in orjson.loads(path.read_bytes())["files"]}
+        return files[MADE_HERE.name]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path}: damaged: convert the model again (soundalike models show {card.name})") from error

@@ -21,12 +21,11 @@ from soundalike.errors import MissingExtra
 from soundalike.models.cards import ModelCard, ModelFile
 
 Precision = Literal["fp32", "int8"]
-MANIFEST = "converted.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Converted:
-    """What a conversion wrote; the same facts stand in `MANIFEST` beside the files."""
+    """What a conversion wrote; the same facts stand in `converted.json` beside the files."""
 
     name: str  # of the model
     precision: Precision

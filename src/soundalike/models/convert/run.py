@@ -14,8 +14,8 @@ from torch import nn
 
 from soundalike.errors import ModelError
 from soundalike.frontend import log_mel
-from soundalike.models.cards import ModelCard, ModelFile
-from soundalike.models.convert import MANIFEST, Converted, Precision, graph
+from soundalike.models.cards import MANIFEST, ModelCard, ModelFile
+from soundalike.models.convert import Converted, Precision, graph
 from soundalike.models.convert.layers import State
 from soundalike.models.convert.recipes import RECIPES, Build, Recipe
 from soundalike.models.convert.states import read_state

@@ -8,7 +8,7 @@ from soundalike import __version__
 from soundalike.aspects import ASPECTS
 from soundalike.library.calibration import calibration_of
 from soundalike.library.records import status_record
-from soundalike.models.cards import CARDS, ModelCard, card_of
+from soundalike.models.cards import CARDS, ModelCard, card_of, is_here
 from soundalike.readable import shown
 from soundalike.web import answers
 from soundalike.web.asked import Token
@@ -69,9 +69,9 @@ def models(desk: TheDesk) -> Response:
     """List the models."""
     in_use = desk.library.status().model
     return as_json([
-        {**_model(card), "n_bytes": sum(file.n_bytes for file in card.files), "installed": True,
+        {**_model(card), "n_bytes": sum(file.n_bytes for file in card.files), "installed": is_here(card),
          "in_use": card.name == in_use}
-        for card in CARDS.values()
+        for card in map(card_of, CARDS)
     ])  # fmt: skip
 
 
