@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 sys.path.insert(0, str(Path(__file__).parent))
 from conftest import band_model
 from make_sounds import tone, write_sound
-from soundalike import embed, transcribe, transcribe_files
+from soundalike import audio, embed, transcribe, transcribe_files
 from soundalike.cli import main
 from soundalike.errors import ModelError, SoundError
 from soundalike.models.speech import LIBRISPEECH, CtcSpec
@@ -173,10 +173,8 @@ def test_a_file_is_written_down(spoken: Path) -> None:
 
 
 def test_the_file_rate_does_not_matter(tmp_path: Path) -> None:
-    from soundalike.audio import resample
-
     path = tmp_path / "spoken.flac"
-    write_sound(path, resample(tones(TEXT), RATE, 44_100), 44_100)
+    write_sound(path, audio.resample(tones(TEXT), RATE, 44_100), 44_100)
     assert transcribe(path, tone_model()).text == TEXT
 
 
@@ -478,6 +476,22 @@ def test_a_trained_recognizer_writes_down_what_it_never_heard() -> None:
     assert len(PHRASES) == 4
     assert {Path(line["path"]): line["text"] for line in found} == PHRASES
     assert all(word["confidence"] > 0.5 for line in found for word in line["words"])
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize(("window_s", "margin_s"), [(2.4, 0.6), (18.0, 3.0), (100.0, 5.0)])
+def test_where_windows_meet_no_word_is_lost(window_s: float, margin_s: float, tmp_path: Path) -> None:
+    parts = [np.concatenate(list(audio.read(path, RATE))) for path in PHRASES] * 12
+    write_sound(tmp_path / "long.wav", np.concatenate(parts), RATE)
+    model = LOAD_MODEL("wav2vec2-base-960h")
+    model.card = replace(model.card, ctc=replace(LIBRISPEECH, window_s=window_s, margin_s=margin_s))
+    long = transcribe(tmp_path / "long.wav", model)
+    assert long.duration_s > 45
+    assert long.text == " ".join([*PHRASES.values()] * 12)
+    ends = np.cumsum([part.size / RATE for part in parts])
+    for i, end_s in enumerate(ends):  # three words a phrase
+        start_s = ends[i - 1] if i else 0.0
+        assert start_s - 0.1 <= long.words[3 * i].start_s < long.words[3 * i + 2].end_s <= end_s + 0.1
 
 
 def test_a_recognizer_that_is_not_here_says_how_to_get_it(

@@ -77,5 +77,6 @@ def convert_model(name: str, folder: Path, int8: bool) -> None:
     card = card_of(name)
     if not card.weights:
         raise ModelError(f"{name} comes with the package: there is nothing to convert.")
+    note(f"{name}: writing the network, then running it beside the original; large ones take a minute")
     made = convert(card, folder, folder_of(card), "int8" if int8 else "fp32")
     note(f"{name}: wrote {shown(folder_of(card))}, cosine with the original at least {min(made.cosines.values()):.7f}")

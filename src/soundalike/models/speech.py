@@ -14,8 +14,8 @@ class CtcSpec:
     delimiter: str = "|"  # stands between words
     hop_length: int = 320  # samples from one frame to the next
     shortest: int = 400  # samples that a frame needs
-    window_s: float = 30.0
-    margin_s: float = 5.0  # at both ends of a window, heard but not kept; a sixth, as in transformers
+    window_s: float = 18.0  # about the longest that LibriSpeech trains on
+    margin_s: float = 3.0  # at both ends of a window, heard but not kept; a sixth, as in transformers
 
 
 # vocab.json of facebook/wav2vec2-base-960h: letters by how often they come in LibriSpeech.
