@@ -425,6 +425,12 @@ def test_transcribe_writes_a_folder_of_subtitles_that_players_find(spoken: Path,
     assert result.exit_code == 0
     found = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.vtt"))
     assert found == ["deep/one.vtt", "one.vtt", "two.flac.vtt", "two.wav.vtt"]
+    (tmp_path / "out" / "one.vtt").unlink()
+    again = call("transcribe", tmp_path / "in", "-o", tmp_path / "out", "-f", "vtt")
+    assert "3 unchanged" in again.stderr
+    assert again.stderr.count("wrote") == 1
+    forced = call("transcribe", tmp_path / "in", "-o", tmp_path / "out", "-f", "vtt", "--force")
+    assert forced.stderr.count("wrote") == 4
     wrong = call("transcribe", tmp_path / "in", "-o", tmp_path / "all.srt")
     assert wrong.exit_code == 2
     assert "give a folder" in wrong.stderr

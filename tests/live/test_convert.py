@@ -6,12 +6,7 @@ without what they ask for, in a folder that `make test-torch` fills; what is not
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -22,32 +17,10 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
+from references import reference  # noqa: E402
 from soundalike.models.convert import efficientat, graph, htsat, panns, text, vggish, voice, waves  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
-REFERENCES = Path(os.environ.get("SOUNDALIKE_REFERENCES", Path(sys.prefix) / "references"))
-
-
-def stand_in(name: str) -> Any:
-    """A module in name only."""
-    module = mock.MagicMock()
-    module.__spec__, module.__path__ = ModuleSpec(name, None), []
-    return module
-
-
-@contextmanager
-def reference(package: str, *absent: str) -> Iterator[Any]:
-    """Import a package from the folder of references, with stand-ins for others that its networks do not use."""
-    if not (REFERENCES / package).is_dir():
-        pytest.skip(f"{package} is not in {REFERENCES}")
-    fakes = {name: stand_in(name) for name in absent if name not in sys.modules}
-    sys.modules.update(fakes)
-    try:
-        with mock.patch.object(sys, "path", [str(REFERENCES), *sys.path]):
-            yield import_module
-    finally:  # transformers must not find the stand-ins later
-        for name in fakes:
-            del sys.modules[name]
 
 
 def seeded(net: Any, seed: int = 0) -> Any:

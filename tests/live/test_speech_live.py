@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -18,11 +19,13 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 sys.path.insert(0, str(Path(__file__).parents[2] / "training"))
 
+from references import REFERENCES, reference  # noqa: E402
+from soundalike import audio  # noqa: E402
 from soundalike.cli import main  # noqa: E402
 from soundalike.embed import Model, load_model  # noqa: E402
 from soundalike.models.cards import WAV2VEC2_960H  # noqa: E402
 from soundalike.models.speech import LIBRISPEECH  # noqa: E402
-from soundalike.speech import transcribe  # noqa: E402
+from soundalike.speech import compare_voices, transcribe  # noqa: E402
 from soundalike.speech.ctc import frames_of, spell  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
@@ -98,7 +101,39 @@ def test_windows_give_what_the_pipeline_of_transformers_gives(
     np.testing.assert_allclose(times, [chunk["timestamp"] for chunk in expected], atol=1e-6)
 
 
-@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs eSpeak NG (apt-get install espeak-ng)")
+SPEAKS = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs eSpeak NG (apt-get install espeak-ng)")
+SENTENCES = (
+    "The quick brown fox jumps over the lazy dog while the sun is setting behind the old mill.",
+    "She sells sea shells on the shore, and nobody knows why the ships do not come back.",
+)
+
+
+@SPEAKS
+def test_published_speaker_weights_on_voices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Resemblyzer's weights come in its wheel; its own code, less the cutting of pauses, is heard beside ours."""
+    paths = []
+    for voice in ("en-us", "en-us+f2"):
+        for i, sentence in enumerate(SENTENCES):
+            paths.append(tmp_path / f"{voice}-{i}.wav")
+            subprocess.run(["espeak-ng", "-v", voice, "-s", "150", "-w", paths[-1], sentence], check=True)
+    with reference("resemblyzer", "webrtcvad", "scipy.ndimage.morphology") as load:
+        weights = REFERENCES / "resemblyzer" / "pretrained.pt"
+        encoder = load("resemblyzer").VoiceEncoder("cpu", verbose=False, weights_fpath=weights)
+        prepare = load("resemblyzer.audio").normalize_volume
+        expected = [
+            encoder.embed_utterance(prepare(np.concatenate(list(audio.read(path, RATE))), -30, increase_only=True))
+            for path in paths
+        ]
+    monkeypatch.setenv("SOUNDALIKE_MODELS", str(tmp_path / "models"))
+    assert CliRunner().invoke(main, ["models", "convert", "resemblyzer", str(weights.parent)]).exit_code == 0
+    model = load_model("resemblyzer")
+    cosines = [float(model.embed_file(path).vector @ vector) for path, vector in zip(paths, expected, strict=True)]
+    print("cosines", cosines)
+    assert min(cosines) > 0.98
+    assert compare_voices(paths, model).speakers == (1, 1, 2, 2)
+
+
+@SPEAKS
 def test_recognizer_learns_to_write_down_speech(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From training to text: train on generated speech, convert, write down other speech."""
     import tiny_speech

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -24,9 +25,13 @@ from soundalike.cli.common import (
 from soundalike.errors import SoundError
 
 if TYPE_CHECKING:
+    from soundalike.embed import Model
     from soundalike.folders import SoundFile
     from soundalike.speech import Transcript, Voices
     from soundalike.types import Failure
+
+Place = tuple[Path, str]
+"""A file to write, and its format."""
 
 _FORMATS = ("srt", "vtt", "txt")
 
@@ -36,41 +41,54 @@ _FORMATS = ("srt", "vtt", "txt")
 @click.option("--out", "-o", type=PATH, help="Write to this .srt, .vtt or .txt file; of several FILES, to this folder.")
 @click.option("--format", "-f", "kind", type=click.Choice(_FORMATS), help="Of --out; by its name, or else srt.")
 @click.option("--times", is_flag=True, help="One word a line, with start and end in seconds and how sure it is.")
+@click.option("--force", is_flag=True, help="Of many FILES, also those with a newer transcript in --out.")
 @click.option("--model", default="wav2vec2-base-960h", show_default=True, help="Speech recognizer, by name.")
 @device_option
 @workers_option
 @json_option
 def transcribe(
-    files: tuple[Path, ...], out: Path | None, kind: str | None, times: bool, model: str, device: str,
+    files: tuple[Path, ...], out: Path | None, kind: str | None, times: bool, force: bool, model: str, device: str,
     workers: int | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Write down what is said in FILES: sounds of any length, or folders of them.
 
-    Subtitles, with --out: SubRip (srt) or WebVTT (vtt).
+    Subtitles, with --out: SubRip (srt) or WebVTT (vtt). A run that was broken off goes on where it stopped.
     """
     from soundalike.embed import load_model
-    from soundalike.speech import transcribe_files
-    from soundalike.types import Failure
 
     if times and (as_json or out):
         raise click.UsageError("--times is for the terminal; --json and subtitles have times anyway.")
     sounds = _sounds(files)
     if not sounds:
         raise click.UsageError(f"no sounds found under {', '.join(shown(path) for path in files)}")
-    places = _places(sounds, out, kind)
-    loaded, n_failed, started = load_model(model, device), 0, time.monotonic()
-    with progress_bar(round(_length_s(sounds)), "transcribing, seconds") as show:
+    work = list(zip(sounds, _places(sounds, out, kind), strict=True))
+    if len(work) > 1 and not force:
+        work = [(sound, place) for sound, place in work if not _is_written(sound.path, place)]
+        if n_written := len(sounds) - len(work):
+            note(f"{n_written} unchanged since they were written down; --force does them again")
+    _run(work, load_model(model, device), workers, times, as_json)
+
+
+def _run(
+    work: list[tuple[SoundFile, Place | None]], model: Model, workers: int | None, times: bool, as_json: bool
+) -> None:
+    """Transcribe with progress; each is given out as soon as it is done."""
+    from soundalike.speech import transcribe_files
+    from soundalike.types import Failure
+
+    paths, n_failed, started = [sound.path for sound, _ in work], 0, time.monotonic()
+    with progress_bar(round(_length_s(paths)), "transcribing, seconds") as show:
 
         def on_progress(heard_s: float) -> None:
             show(int(heard_s), f"{heard_s / max(time.monotonic() - started, 1e-3):.0f} x real time")
 
-        results = transcribe_files([sound.path for sound in sounds], loaded, workers, on_progress=on_progress)
-        for result, place in zip(results, places, strict=True):
+        results = transcribe_files(paths, model, workers, on_progress=on_progress)
+        for result, (_, place) in zip(results, work, strict=True):
             if isinstance(result, Failure):
                 n_failed += 1
                 _say_failed(result, as_json)
             else:
-                _give(result, place, times, len(sounds) > 1, as_json)
+                _give(result, place, times, len(work) > 1, as_json)
     sys.exit(1 if n_failed else 0)
 
 
@@ -102,20 +120,27 @@ def _sounds(files: tuple[Path, ...]) -> list[SoundFile]:
     return [*find_sounds([path for path in files if path.exists()]), *absent]
 
 
-def _length_s(sounds: list[SoundFile]) -> float:
+def _is_written(sound: Path, place: Place | None) -> bool:
+    """Whether a transcript lies there that is newer than its sound."""
+    from soundalike.folders import stamp_of
+
+    return place is not None and stamp_of(place[0]).mtime_ns > stamp_of(sound).mtime_ns > 0
+
+
+def _length_s(paths: list[Path]) -> float:
     """What the headers of all sounds declare; only looked up where somebody watches the progress."""
     from soundalike import audio
 
     total = 0.0
-    for sound in sounds if sys.stderr.isatty() else []:
+    for path in paths if sys.stderr.isatty() else []:
         try:
-            total += audio.probe(sound.path).duration_s
+            total += audio.probe(path).duration_s
         except SoundError:  # will be named when it is read
             continue
     return total
 
 
-def _places(sounds: list[SoundFile], out: Path | None, kind: str | None) -> list[tuple[Path, str] | None]:
+def _places(sounds: list[SoundFile], out: Path | None, kind: str | None) -> Sequence[Place | None]:
     """Where the transcript of each sound goes, and in which format."""
     if out is None:
         if kind:
@@ -135,7 +160,7 @@ def _places(sounds: list[SoundFile], out: Path | None, kind: str | None) -> list
     ]
 
 
-def _give(transcript: Transcript, place: tuple[Path, str] | None, times: bool, many: bool, as_json: bool) -> None:
+def _give(transcript: Transcript, place: Place | None, times: bool, many: bool, as_json: bool) -> None:
     """Write or print a transcript."""
     from soundalike.speech.writing import record
 
