@@ -506,6 +506,39 @@ def test_map_is_points_of_sounds(client: TestClient, desk: Desk) -> None:
     assert len(about["colors"]["dark"]) >= max(len(about["names"]), len(about["folders"]))
 
 
+def test_duplicates_are_found_kept_and_put_back(tmp_path: Path, pocket: Model) -> None:
+    path = library_of(tmp_path, pocket)
+    first = tmp_path / "sounds/drums/kick-808.wav"
+    second = first.with_name("kick, again.wav")
+    shutil.copy(first, second)
+    with open_desk(path, pocket) as desk, client_of(desk) as client:
+        desk.library.add([second])
+        assert client.get("/api/duplicates").status_code == 404
+        assert client.post("/api/duplicates/undo", json={}).status_code == 409  # nothing was moved
+        end = wait_for(client, client.post("/api/jobs", json={"kind": "duplicates"}).json()["id"])
+        assert (end["state"], end["message"]) == ("done", "1 groups, 1 copies"), end
+        [group] = client.get("/api/duplicates").json()
+        assert {sound["path"] for sound in group["sounds"]} == {str(first), str(second)}
+        assert group["pairs"][0]["kinds"] == ["identical"]
+        other = next(sound for sound in group["sounds"] if sound["id"] != group["keeper"])
+        asked = {"group": group["group"], "keep": other["id"]}  # not the one that is proposed
+        stranger = next(sound.id for sound in desk.library.sounds() if sound.path not in (first, second))
+        assert client.post("/api/duplicates/keep", json={**asked, "keep": stranger}).status_code == 404
+        assert client.post("/api/duplicates/keep", json=asked).json() == {"n_moved": 1}
+        there = [file for file in (first, second) if file.exists()]
+        assert [str(file) for file in there] == [other["path"]]
+        assert client.get("/api/duplicates").json() == []
+        assert client.post("/api/duplicates/keep", json=asked).status_code == 404
+        assert len(client.post("/api/duplicates/undo", json={}).json()["paths"]) == 1
+        [again] = client.get("/api/duplicates").json()
+        assert again["group"] == group["group"]
+        assert first.read_bytes() == second.read_bytes()
+        first.write_bytes(b"another sound now")
+        keep = {"group": again["group"], "keep": again["keeper"]}
+        assert client.post("/api/duplicates/keep", json=keep).status_code == 409
+        assert second.exists()
+
+
 def test_wrong_jobs_are_refused(client: TestClient) -> None:
     for body in ({"kind": "add"}, {"kind": "dance"}, {"kind": "sync", "folder": "f"}, {"kind": "rebuild"}):
         assert client.post("/api/jobs", json=body).status_code == 422

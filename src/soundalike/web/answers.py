@@ -241,6 +241,40 @@ class Map(Answer):
     updated: str
 
 
+class CopyPair(Answer):
+    """What the second of two sounds is to the first."""
+
+    first: int
+    second: int
+    kinds: list[str]
+    sure: float
+    start_s: float  # where the second begins on the clock of the first
+    parameters: dict[str, float]
+    words: str
+
+
+class CopyGroup(Answer):
+    """Sounds that are one recording."""
+
+    group: str
+    sounds: list[Sound]  # the one to keep first
+    keeper: int
+    why: str
+    pairs: list[CopyPair]
+
+
+class Moved(Answer):
+    """Files that went to the trash."""
+
+    n_moved: int
+
+
+class Back(Answer):
+    """Files that came back from the trash."""
+
+    paths: list[str]
+
+
 class Label(Answer):
     """A label and its examples."""
 

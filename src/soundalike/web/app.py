@@ -17,9 +17,9 @@ from soundalike.web import pages
 from soundalike.web.desk import Desk
 from soundalike.web.found import as_json
 from soundalike.web.guard import Guard, Keys
-from soundalike.web.routes import about, export, jobs, labels, maps, picker, search, sounds, uploads
+from soundalike.web.routes import about, duplicates, export, jobs, labels, maps, picker, search, sounds, uploads
 
-TOPICS = (about, search, sounds, uploads, picker, jobs, maps, labels, export)
+TOPICS = (about, search, sounds, uploads, picker, jobs, maps, duplicates, labels, export)
 
 
 def create_app(desk: Desk, keys: Keys, static: Path = pages.STATIC) -> Guard:

@@ -77,7 +77,7 @@ class FolderAsked(Asked):
 class JobAsked(Asked):
     """A job, with what it needs."""
 
-    kind: Literal["add", "sync", "retry", "map", "rebuild"]
+    kind: Literal["add", "sync", "retry", "map", "duplicates", "rebuild"]
     folder: Name | None = None  # of "add": an id from the picker
     model: Name | None = None  # of "rebuild"
 
@@ -88,6 +88,13 @@ class JobAsked(Asked):
         if (self.kind == "rebuild") != (self.model is not None):
             raise ValueError("a model is needed to rebuild, and only then")
         return self
+
+
+class KeepAsked(Asked):
+    """The one sound of a group of duplicates that stays."""
+
+    group: Name
+    keep: Id
 
 
 class ExportAsked(Asked):

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from soundalike.library import Library, Progress
 
-Kind = Literal["add", "sync", "retry", "map", "rebuild"]
+Kind = Literal["add", "sync", "retry", "map", "duplicates", "rebuild"]
 Report = Callable[[dict[str, Any]], None]
 _PAUSE_S = 0.1  # between two reports
 
@@ -75,6 +75,8 @@ def perform(task: Task, report: Report) -> dict[str, Any]:
                 done = library.rebuild(task.model, on_progress=on_progress)
             case "map":
                 return _map(library, report)
+            case "duplicates":
+                return _duplicates(library, report)
     return {**_standing(done), "message": _summary(done)}
 
 
@@ -85,6 +87,18 @@ def _map(library: Library, report: Report) -> dict[str, Any]:
 
     found = library.map(on_progress=on_progress)
     return {"message": f"{len(found.ids):,} sounds in {len(found.names)} groups"}
+
+
+def _duplicates(library: Library, report: Report) -> dict[str, Any]:
+    from soundalike.web.copies import keep_groups
+
+    words = {"read": "reading", "compare": "comparing"}
+    groups, failures = library.duplicates(
+        on_progress=lambda step, done, total: report({"done": done, "total": total, "message": words[step]})
+    )
+    keep_groups(library, groups)
+    n_copies = sum(len(group.sounds) - 1 for group in groups)
+    return {"message": f"{len(groups):,} groups, {n_copies:,} copies", "n_failed": len(failures)}
 
 
 def _standing(progress: Progress) -> dict[str, Any]:
