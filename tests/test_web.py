@@ -539,6 +539,16 @@ def test_duplicates_are_found_kept_and_put_back(tmp_path: Path, pocket: Model) -
         assert second.exists()
 
 
+def test_nothing_is_moved_while_a_job_writes(
+    client: TestClient, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk.jobs, "running_id", lambda: "j1")
+    for address, body in (("keep", {"group": "g", "keep": 1}), ("undo", {})):
+        answer = client.post(f"/api/duplicates/{address}", json=body)
+        assert answer.status_code == 409
+        assert "a job is running" in answer.json()["error"]
+
+
 def test_wrong_jobs_are_refused(client: TestClient) -> None:
     for body in ({"kind": "add"}, {"kind": "dance"}, {"kind": "sync", "folder": "f"}, {"kind": "rebuild"}):
         assert client.post("/api/jobs", json=body).status_code == 422
