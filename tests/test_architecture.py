@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "src" / "soundalike"
 ROOMS = [  # a module imports only from lines above its own, and from its own line
     ["errors"],
-    ["types", "canvas", "readable"],
+    ["types", "canvas", "parallel", "readable"],
     ["_container", "_decode", "audio", "level", "loudness", "tags"],
     ["segments", "frontend", "features", "aspects", "runtime"],
     ["models"],

@@ -40,10 +40,15 @@ class Config:
 def copies(samples: np.ndarray, folder: Path) -> Iterator[np.ndarray]:
     """Lossy copies of a clip, decoded again."""
     for suffix, rate, bit_rate in CODERS:
-        master = audio.resample(samples, POCKET.sample_rate, rate)
-        path = write_sound(folder / f"copy{suffix}", master, rate, bit_rate=bit_rate)
-        with audio.read(path, POCKET.sample_rate) as sound:
-            yield np.concatenate(list(sound))
+        yield coded(samples, suffix, rate, bit_rate, folder)
+
+
+def coded(samples: np.ndarray, suffix: str, rate: int, bit_rate: int, folder: Path) -> np.ndarray:
+    """A lossy copy of a clip, decoded again; its length may differ."""
+    master = audio.resample(samples, POCKET.sample_rate, rate)
+    path = write_sound(folder / f"copy{suffix}", master, rate, bit_rate=bit_rate)
+    with audio.read(path, POCKET.sample_rate) as sound:
+        return np.concatenate(list(sound))
 
 
 def features(model: Backbone, samples: np.ndarray) -> np.ndarray | None:

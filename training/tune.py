@@ -27,10 +27,9 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from copies import coded
 from export import audio_tower
-from make_sounds import write_sound
 from networks import AudioTower
-from soundalike import audio
 from soundalike.encoder import features_of
 from soundalike.models.cards import POCKET
 from soundalike.segments import split
@@ -84,9 +83,7 @@ def copies(samples: np.ndarray, rng: np.random.Generator, config: Config, folder
             level = np.float32(0.5 * 10 ** (rng.uniform(*config.noise_db) / 20))
             yield samples + level * rng.standard_normal(samples.size).astype(np.float32)
             continue
-        path = write_sound(folder / f"copy{suffix}", audio.resample(samples, RATE, rate), rate, bit_rate=bit_rate)
-        with audio.read(path, RATE) as sound:
-            decoded = np.concatenate(list(sound))[: samples.size]
+        decoded = coded(samples, suffix, rate, bit_rate, folder)[: samples.size]
         yield np.pad(decoded, (0, samples.size - decoded.size))
 
 

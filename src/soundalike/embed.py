@@ -6,7 +6,6 @@ file ─ audio.read ─► blocks ─ split ─► segments ─ Encoder.encode_s
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
@@ -21,6 +20,7 @@ from soundalike import audio
 from soundalike.encoder import Encoder, unit
 from soundalike.errors import SoundError
 from soundalike.models.cards import ModelCard, card_of
+from soundalike.parallel import n_cores
 from soundalike.segments import split
 from soundalike.types import F32, Embedding, Failure, LevelRule, Segment
 
@@ -145,10 +145,8 @@ class Model:
         """One bad file costs one file, whatever is wrong with it."""
         try:
             return self._embed_file(path, stop, aspects)
-        except SoundError as error:
-            return Failure(path, error.code, error.reason)
-        except Exception as error:  # not foreseen: named all the same, and its neighbours go on
-            return Failure(path, "damaged", f"{type(error).__name__}: {error}")
+        except Exception as error:
+            return Failure.of(path, error)
 
     def _encode(self, path: Path, segments: Iterator[Segment]) -> tuple[F32, F32, np.ndarray]:
         """Segment vectors and times, and the sound's one vector."""
@@ -222,13 +220,6 @@ def load_model(name: str = "pocket", device: str = "auto", level: LevelRule | No
 def pool_vectors(vectors: F32) -> F32:
     """One vector for a sound: the mean of its unit segment vectors (n, dim), scaled to length 1; of one, that one."""
     return vectors[0] if len(vectors) == 1 else unit(vectors.mean(axis=0, dtype=np.float64))
-
-
-def n_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def sha256_of(path: Path) -> str:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from soundalike.errors import SoundErrorCode
+from soundalike.errors import SoundError, SoundErrorCode
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -69,3 +69,10 @@ class Failure:
     path: Path
     code: SoundErrorCode
     reason: str
+
+    @classmethod
+    def of(cls, path: Path, error: Exception) -> Self:
+        """Name what went wrong; an error that nobody foresaw is damage to this sound, and its neighbors go on."""
+        if isinstance(error, SoundError):
+            return cls(path, error.code, error.reason)
+        return cls(path, "damaged", f"{type(error).__name__}: {error}")

@@ -6,11 +6,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from soundalike.readable import shown as shown
+
+if TYPE_CHECKING:
+    from soundalike.types import Failure
 
 PATH = click.Path(path_type=Path)
 Command = Callable[..., Any]
@@ -57,6 +60,13 @@ def print_json(record: dict[str, Any]) -> None:
 def note(text: str) -> None:
     """Write one line for the reader on stderr."""
     click.echo(shown(text), err=True)
+
+
+def say_failed(failure: Failure, as_json: bool = False) -> None:
+    """Name a sound that could not be used on stderr; with ``--json``, on stdout too."""
+    if as_json:
+        print_json({"path": shown(failure.path), "error": failure.code, "reason": shown(failure.reason)})
+    note(f"failed: {shown(failure.path)}: {failure.reason}")
 
 
 def clock(seconds: float) -> str:

@@ -5,16 +5,28 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from soundalike.cli.common import PATH, clock, json_option, note, print_json, progress_bar, shown, workers_option
+from soundalike.cli.common import (
+    PATH,
+    clock,
+    json_option,
+    note,
+    print_json,
+    progress_bar,
+    say_failed,
+    shown,
+    workers_option,
+)
 from soundalike.cli.library import library_option
 
 if TYPE_CHECKING:
+    from soundalike.duplicates import Step
+    from soundalike.duplicates.finding import OnProgress
     from soundalike.library import Library
     from soundalike.library.duplicates import DuplicateGroup
 
@@ -22,7 +34,6 @@ _KINDS = (
     "identical", "same samples", "re-encoded", "gain", "resampled", "channels", "trimmed", "padded", "contained",
     "pitch", "tempo", "speed", "filtered", "noise", "reverb", "edited",
 )  # fmt: skip
-_STEPS = {"read": "reading", "compare": "comparing"}
 
 
 @click.command()
@@ -65,7 +76,7 @@ def duplicates(
         n_others = sum(len(group.sounds) - 1 for group in groups)
         note(f"{len(groups)} groups, {n_others} copies, in {clock(time.monotonic() - start)}")
         for failure in failures:
-            note(f"failed: {shown(failure.path)}: {failure.reason}")
+            say_failed(failure)
         if apply and groups:
             moved = opened.trash_duplicates(groups, trash)
             note(f"moved to {shown(moved)}; put back with: soundalike duplicates --undo --trash {shown(moved.parent)}")
@@ -83,24 +94,20 @@ def _undo(library: Library, trash: Path | None) -> None:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
+def _progress() -> Iterator[OnProgress]:
     """One bar for each step, one after the other."""
-    bars: dict[str, Any] = {}
-    open_bars: list[Any] = []
+    from soundalike.duplicates import STEPS
 
-    def on_progress(step: str, n_done: int, n_total: int) -> None:
-        if step not in bars:
-            while open_bars:
-                open_bars.pop().__exit__(None, None, None)
-            open_bars.append(progress_bar(n_total, _STEPS[step]))
-            bars[step] = open_bars[-1].__enter__()
-        bars[step](n_done, "")
+    with ExitStack() as bar:
+        shows: dict[Step, Callable[[int, str], None]] = {}
 
-    try:
+        def on_progress(step: Step, n_done: int, n_total: int) -> None:
+            if step not in shows:
+                bar.close()
+                shows[step] = bar.enter_context(progress_bar(n_total, STEPS[step]))
+            shows[step](n_done, "")
+
         yield on_progress
-    finally:
-        while open_bars:
-            open_bars.pop().__exit__(None, None, None)
 
 
 def _print(number: int, group: DuplicateGroup) -> None:

@@ -19,6 +19,7 @@ from soundalike.cli.common import (
     note,
     print_json,
     progress_bar,
+    say_failed,
     shown,
     workers_option,
 )
@@ -102,7 +103,7 @@ def _run(
             if as_json and progress.last is not None:
                 print_json(_event(progress.last))
             elif isinstance(progress.last, Failure):
-                note(f"failed: {shown(progress.last.path)}: {progress.last.reason}")
+                say_failed(progress.last)
             n_seen = progress.n_unchanged + progress.n_failed_before + progress.n_done + progress.n_failed
             show(n_seen, f"{progress.sound_s / max(time.monotonic() - started, 1e-3):.0f} x real time")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from soundalike.cli.common import PATH, clock, json_option, note, print_json, shown
+from soundalike.cli.common import PATH, clock, json_option, print_json, say_failed, shown
 from soundalike.errors import SoundError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def info(files: tuple[Path, ...], model: str, as_json: bool) -> None:
     from soundalike import audio
     from soundalike.models.cards import card_of
     from soundalike.segments import split
-    from soundalike.types import Segment
+    from soundalike.types import Failure, Segment
 
     card, failed = card_of(model), False
     for path in files:
@@ -38,9 +38,7 @@ def info(files: tuple[Path, ...], model: str, as_json: bool) -> None:
                 show(sound.info, sound.duration_s, cuts, sound.warnings)
         except SoundError as error:
             failed = True
-            if as_json:
-                print_json({"path": shown(path), "error": error.code, "reason": shown(error.reason)})
-            note(f"failed: {shown(path)}: {error.reason}")
+            say_failed(Failure.of(path, error), as_json)
     sys.exit(1 if failed else 0)
 
 

@@ -18,6 +18,7 @@ from soundalike.cli.common import (
     note,
     print_json,
     progress_bar,
+    say_failed,
     shown,
     workers_option,
 )  # fmt: skip
@@ -136,7 +137,7 @@ def _report(
             if as_json and progress.last is not None:
                 print_json(_event(progress.last))
             elif isinstance(progress.last, Failure):
-                note(f"failed: {shown(progress.last.path)}: {progress.last.reason}")
+                say_failed(progress.last)
             bar.show(progress, f"{progress.sound_s / max(time.monotonic() - started, 1e-3):.0f} x real time")
 
         done = run(on_progress)

@@ -19,6 +19,7 @@ from soundalike.cli.common import (
     note,
     print_json,
     progress_bar,
+    say_failed,
     shown,
     workers_option,
 )
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from soundalike.embed import Model
     from soundalike.folders import SoundFile
     from soundalike.speech import Transcript, Voices
-    from soundalike.types import Failure
 
 Place = tuple[Path, str]
 """A file to write, and its format."""
@@ -86,7 +86,7 @@ def _run(
         for result, (_, place) in zip(results, work, strict=True):
             if isinstance(result, Failure):
                 n_failed += 1
-                _say_failed(result, as_json)
+                say_failed(result, as_json)
             else:
                 _give(result, place, times, len(work) > 1, as_json)
     sys.exit(1 if n_failed else 0)
@@ -107,7 +107,7 @@ def speakers(files: tuple[Path, ...], model: str, threshold: float | None, devic
         raise click.UsageError("Give at least two sounds: their voices are compared with each other.")
     voices = compare_voices(files, load_model(model, device), same_speaker=threshold)
     for failure in voices.failures:
-        _say_failed(failure, as_json)
+        say_failed(failure, as_json)
     (_print_pairs if as_json else _show_pairs)(voices)
     sys.exit(1 if voices.failures else 0)
 
@@ -186,12 +186,6 @@ def _write(transcript: Transcript, path: Path, kind: str) -> None:
 
     with atomic(path) as file:
         file.write(FORMATS[kind](transcript).encode())
-
-
-def _say_failed(failure: Failure, as_json: bool) -> None:
-    if as_json:
-        print_json({"path": shown(failure.path), "error": failure.code, "reason": shown(failure.reason)})
-    note(f"failed: {shown(failure.path)}: {failure.reason}")
 
 
 def _pairs(voices: Voices) -> list[tuple[int, int]]:

@@ -27,8 +27,6 @@ class Alignment:
     score: float  # correlation of the whitened waves where they overlap, [0, 1]
     above_second: float  # score beside the second best place
     start_s: float  # of the second file, on the clock of the first
-    overlap_s: float
-    inverted: bool  # in polarity
 
 
 def align(store: Store, first: Print, second: Print) -> Alignment | None:
@@ -70,10 +68,8 @@ def _in_block(store: Store, block: Block, template: F32, at_s: float) -> Alignme
     best, row, sizes = _best(wave, template)
     lag, near = row - (len(template) - 1), round(_NEAR_S * RATE)
     second = max(sizes[: max(0, row - near)].max(initial=0), sizes[row + near :].max(initial=0))
-    score, n_overlap = score_at(wave, template, lag)
-    return Alignment(
-        abs(score), best / max(float(second), 1e-9), block.start_s + lag / RATE - at_s, n_overlap / RATE, score < 0
-    )
+    score, _ = score_at(wave, template, lag)
+    return Alignment(abs(score), best / max(float(second), 1e-9), block.start_s + lag / RATE - at_s)
 
 
 def correlation(wave: F32, template: F32) -> F32:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +16,13 @@ from soundalike.duplicates.prints import Print, Store
 from soundalike.duplicates.relation import Side, relate
 from soundalike.duplicates.values import Pair, Recording, Relation
 from soundalike.errors import SoundError
+from soundalike.parallel import in_order, n_cores
 from soundalike.types import F32, Failure
 
 Rows = npt.NDArray[np.int64]
 Proposal = tuple[int, int, bool]  # two rows, and whether other pitch and speed are worth the time
 Step = Literal["read", "compare"]
+STEPS: dict[Step, str] = {"read": "reading", "compare": "comparing"}  # as people read them
 OnProgress = Callable[[Step, int, int], None]  # what is done, how much of it, of how many
 
 N_NEAREST = 20  # by vector, that are compared
@@ -59,19 +60,18 @@ def find(
     """
     same, kept = _same_bytes(recordings)
     pairs = [pair for pair in same if allowed(pair.first, pair.second)]
-    workers = workers or os.cpu_count() or 1
+    workers = workers or n_cores()
     with Store() as store, ThreadPoolExecutor(workers) as pool:
-        prints, failures = _read(store, recordings, kept, pool, on_progress)
+        prints, failures = _read(store, recordings, kept, pool, 8 * workers, on_progress)
         proposed = [one for one in _proposed(store, prints, vectors) if allowed(*one[:2])]
 
         def compare(some: Sequence[Proposal]) -> list[Pair]:
             found = (_compare(store, recordings, prints, one) for one in some)
             return [pair for pair in found if pair is not None and pair.relation.sure >= least_sure]
 
-        n_done = 0
-        for some, found in _mapped(pool, compare, _parts(proposed, _BATCH), 4 * workers):
-            n_done += len(some)
-            on_progress("compare", n_done, len(proposed))
+        batches = [proposed[at : at + _BATCH] for at in range(0, len(proposed), _BATCH)]
+        for n_done, found in enumerate(in_order(pool, compare, batches, 4 * workers), 1):
+            on_progress("compare", min(n_done * _BATCH, len(proposed)), len(proposed))
             pairs += found
     return pairs, failures
 
@@ -90,7 +90,7 @@ def _same_bytes(recordings: Sequence[Recording]) -> tuple[list[Pair], list[int]]
 
 
 def _read(
-    store: Store, recordings: Sequence[Recording], rows: Sequence[int], pool: ThreadPoolExecutor,
+    store: Store, recordings: Sequence[Recording], rows: Sequence[int], pool: ThreadPoolExecutor, n_ahead: int,
     on_progress: OnProgress,
 ) -> tuple[dict[int, Print], list[Failure]]:  # fmt: skip
     """Prints of what can be read, by row."""
@@ -99,10 +99,11 @@ def _read(
         try:
             return store.add(recordings[row].path)
         except SoundError as error:
-            return Failure(error.path, error.code, error.reason)
+            return Failure.of(error.path, error)
 
     prints, failures = {}, []
-    for n_done, (row, result) in enumerate(_mapped(pool, read, rows, 8 * (os.cpu_count() or 1)), 1):
+    results = in_order(pool, read, rows, n_ahead)
+    for n_done, (row, result) in enumerate(zip(rows, results, strict=True), 1):
         if isinstance(result, Failure):
             failures.append(result)
         else:
@@ -147,15 +148,3 @@ def _compare(
     except SoundError:  # it has gone since it was read
         return None
     return None if relation is None else Pair(first, second, relation)
-
-
-def _parts(whole: Sequence[Any], n: int) -> list[Sequence[Any]]:
-    return [whole[at : at + n] for at in range(0, len(whole), n)]
-
-
-def _mapped(
-    pool: ThreadPoolExecutor, work: Callable[[Any], Any], todo: Sequence[Any], n_ahead: int
-) -> Iterator[tuple[Any, Any]]:
-    """Map, with no more than so many ahead of what was taken."""
-    for some in _parts(todo, n_ahead):
-        yield from zip(some, pool.map(work, some), strict=True)

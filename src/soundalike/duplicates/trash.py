@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -75,11 +75,7 @@ def put_back(folder: Path) -> list[Path]:
 
 def last_moved(trash: Path) -> Path | None:
     """Give the folder of the trash that was made last."""
-    return max(_folders(trash), default=None)
-
-
-def _folders(trash: Path) -> Iterable[Path]:
-    return (path.parent for path in trash.glob(f"*/{LIST}"))
+    return max((path.parent for path in trash.glob(f"*/{LIST}")), default=None)
 
 
 def _new_folder(trash: Path) -> Path:

@@ -307,7 +307,7 @@ class Answers:
             try:
                 vector, _ = vector_of(self._store, space, Part(path), lambda: self.model)
             except SoundError as error:
-                failures.append(Failure(path, error.code, error.reason))
+                failures.append(Failure.of(path, error))
                 continue
             kept.append(path)
             vectors.append(vector[None])

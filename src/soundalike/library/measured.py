@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from soundalike import aspects
-from soundalike.embed import n_cores
 from soundalike.errors import SoundError
 from soundalike.library import schema
 from soundalike.library.store import Store, path_of
 from soundalike.library.values import Progress, Space
+from soundalike.parallel import n_cores
 from soundalike.types import F32
 
 if TYPE_CHECKING:

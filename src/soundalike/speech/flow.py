@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, takewhile
 from pathlib import Path
 from threading import Event, Lock
-from typing import TypeVar
 
 from soundalike import audio
-from soundalike.embed import Model, load_model, n_cores
+from soundalike.embed import Model, load_model
 from soundalike.errors import ModelError, SoundError
 from soundalike.level import is_silent
 from soundalike.models.speech import CtcSpec
+from soundalike.parallel import in_order, n_cores
 from soundalike.speech.ctc import Frame, Word, frames_of, spell
 from soundalike.speech.windows import Window, windows
 from soundalike.types import Failure
 
 RECOGNIZER = "wav2vec2-base-960h"
-A = TypeVar("A")
-B = TypeVar("B")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +87,7 @@ def transcribe_files(
     reading = ThreadPoolExecutor(workers, thread_name_prefix="read")
     scribe = _Scribe(model, model.card.ctc, hearing, workers + 1, on_progress)
     try:
-        yield from _in_order(reading, scribe.try_file, map(Path, paths), 2 * workers)
+        yield from in_order(reading, scribe.try_file, map(Path, paths), 2 * workers)
     finally:
         scribe.stop.set()
         hearing.shutdown(wait=True, cancel_futures=True)
@@ -113,16 +110,14 @@ class _Scribe:
         """One bad file costs one file, whatever is wrong with it."""
         try:
             return self._file(path)
-        except SoundError as error:
-            return Failure(path, error.code, error.reason)
-        except Exception as error:  # not foreseen: named all the same, and its neighbours go on
-            return Failure(path, "damaged", f"{type(error).__name__}: {error}")
+        except Exception as error:
+            return Failure.of(path, error)
 
     def _file(self, path: Path) -> Transcript:
         with audio.read(path, self._rate) as sound:
             blocks = takewhile(lambda _: not self.stop.is_set(), sound)
             cut = windows(blocks, self._spec, self._rate)
-            frames = chain.from_iterable(_in_order(self._hearing, self._hear, cut, self._n_ahead))
+            frames = chain.from_iterable(in_order(self._hearing, self._hear, cut, self._n_ahead))
             words = tuple(spell(frames, self._spec, self._rate))
             return Transcript(path, words, sound.duration_s, self._model.card.name, sound.warnings)
 
@@ -140,14 +135,3 @@ class _Scribe:
         if n_frames == 0 or is_silent(window.samples):  # nothing is said, and no network need say so
             return [(self._spec.characters.index(self._spec.blank), 1.0)] * n_frames
         return frames_of(self._model.encoder.logits(window.samples))
-
-
-def _in_order(pool: ThreadPoolExecutor, function: Callable[[A], B], items: Iterable[A], n_ahead: int) -> Iterator[B]:
-    """What a function makes of items, in their order, with at most ``n_ahead`` taken before they are asked for."""
-    running: deque[Future[B]] = deque()
-    for item in items:
-        running.append(pool.submit(function, item))
-        if len(running) >= n_ahead:
-            yield running.popleft().result()
-    while running:
-        yield running.popleft().result()

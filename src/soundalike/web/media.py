@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from soundalike.embed import n_cores
 from soundalike.errors import LibraryError
 from soundalike.export import atomic
 from soundalike.features.spectrogram import draw_spectrogram
 from soundalike.library import Library, Sound
+from soundalike.parallel import n_cores
 from soundalike.transcode import write_opus, write_wav
 from soundalike.waveform import fewer, peaks_of
 

@@ -90,11 +90,11 @@ def _map(library: Library, report: Report) -> dict[str, Any]:
 
 
 def _duplicates(library: Library, report: Report) -> dict[str, Any]:
+    from soundalike.duplicates import STEPS
     from soundalike.web.copies import keep_groups
 
-    words = {"read": "reading", "compare": "comparing"}
     groups, failures = library.duplicates(
-        on_progress=lambda step, done, total: report({"done": done, "total": total, "message": words[step]})
+        on_progress=lambda step, done, total: report({"done": done, "total": total, "message": STEPS[step]})
     )
     keep_groups(library, groups)
     n_copies = sum(len(group.sounds) - 1 for group in groups)
