@@ -39,9 +39,11 @@ from soundalike.duplicates.align import correlation, in_step, score_at
 from soundalike.duplicates.prints import RATE, Store, log_bands, spectra
 from soundalike.duplicates.relation import Side, relate
 from soundalike.duplicates.warp import warp
-from soundalike.errors import LibraryError, SoundalikeError
+from soundalike.errors import LibraryBusy, LibraryError, SoundalikeError
 from soundalike.library import Library
+from soundalike.library.database import writer_lock
 from soundalike.types import F32
+from soundalike.web.copies import keep_groups, kept_groups
 
 EXAMPLES = Path(soundalike.__file__).parent / "examples"
 WHOLE = 44_100
@@ -398,8 +400,44 @@ def test_copies_are_moved_away_and_put_back(library: Library, tmp_path: Path) ->
     assert kick_808.exists()
     assert again.exists()
     assert library.n_sounds() == n_sounds
-    with pytest.raises(LibraryError, match="its trash is empty"):
+    with pytest.raises(LibraryError, match="this trash is empty"):
         library.undo_trash()
+
+
+def test_an_empty_trash_is_not_taken_for_the_own_one(library: Library, tmp_path: Path) -> None:
+    run(library, "--apply", "--kind", "identical", "--trash", str(tmp_path / "one"))
+    library.trash_duplicates(library.duplicates(kinds=["gain"])[0])
+    n_sounds = library.n_sounds()
+    assert len(run(library, "--undo", "--trash", str(tmp_path / "one"))) == 1
+    assert library.n_sounds() == n_sounds + 1
+    run(library, "--undo", "--trash", str(tmp_path / "one"), code=2)
+    assert library.n_sounds() == n_sounds + 1  # what lies in the library's own trash stays there
+    assert library.undo_trash()
+
+
+def test_nothing_moves_while_another_process_writes(library: Library) -> None:
+    groups = library.duplicates(kinds=["identical"])[0]
+    files = [sound.path for group in groups for sound in group.sounds]
+    with writer_lock(library.path, "add"), pytest.raises(LibraryBusy):
+        library.trash_duplicates(groups)
+    assert all(path.exists() for path in files)
+    library.trash_duplicates(groups)
+    with writer_lock(library.path, "add"), pytest.raises(LibraryBusy):
+        library.undo_trash()
+    assert not all(path.exists() for path in files)
+
+
+def test_the_page_and_the_command_line_give_the_same_figures(library: Library) -> None:
+    groups = library.duplicates()[0]
+    keep_groups(library, groups)
+    printed = [orjson.loads(line)["pairs"] for line in run(library, "--json")]
+    kept = kept_groups(library)
+    assert kept is not None
+    assert [group["pairs"] for group in kept] == printed
+    library.remove([groups[0].sounds[1].path])
+    left = kept_groups(library)
+    assert left is not None
+    assert sum(len(group["sounds"]) for group in left) < sum(len(group["sounds"]) for group in kept)
 
 
 def test_a_file_that_has_gone_costs_itself_only(source: tuple[Path, F32], tmp_path: Path) -> None:

@@ -85,9 +85,7 @@ def duplicates(
 
 
 def _undo(library: Library, trash: Path | None) -> None:
-    from soundalike.duplicates import last_moved
-
-    back = library.undo_trash(last_moved(trash) if trash is not None else None)
+    back = library.undo_trash(trash)
     for path in back:
         click.echo(shown(path))
     note(f"{len(back)} files are back")
@@ -120,14 +118,8 @@ def _print(number: int, group: DuplicateGroup) -> None:
 
 
 def _record(number: int, group: DuplicateGroup) -> dict[str, Any]:
-    pairs = [
-        {
-            "first": shown(pair.first.path), "second": shown(pair.second.path), "kinds": pair.relation.kinds,
-            "sure": round(pair.relation.sure, 4), "start_s": round(pair.relation.start_s, 4),
-            "parameters": {name: round(value, 4) for name, value in pair.relation.parameters.items()},
-            "words": pair.words,
-        }
-        for pair in group.pairs
-    ]  # fmt: skip
+    from soundalike.library.records import duplicate_record
+
+    pairs = [duplicate_record(pair, lambda sound: shown(sound.path)) for pair in group.pairs]
     paths = [shown(sound.path) for sound in group.sounds]
     return {"group": number, "keep": paths[0], "why": group.why, "sounds": paths, "pairs": pairs}

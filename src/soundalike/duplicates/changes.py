@@ -22,6 +22,7 @@ class Changes:
     gain_db: float  # of the bands that hold most
     bands_hz: tuple[float, ...]
     bands_db: tuple[float, ...]  # gain of each, beside ``gain_db``; nan where there is too little to tell
+    range_db: float  # from the weakest of them to the strongest; 0 if none can be told
     left_db: float  # energy that no filter explains, beside all
     left_is_steady: float  # its median over time beside its mean: 1 steady, 0 in bursts
     tail_db: float  # impulse response after the direct sound, beside it
@@ -47,6 +48,7 @@ def changes(before: F32, after: F32) -> Changes:
         gain_db,
         tuple(hz.tolist()),
         tuple(np.where(is_told, gains_db - gain_db, np.nan).tolist()),
+        float(np.ptp(gains_db[is_told])) if is_told.any() else 0.0,
         _db(left.sum(), of_y.sum()),
         float(np.median(left) / max(left.mean(), 1e-20)),
         _db(tail, direct),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import exp, log, log2
-from pathlib import Path
 
 import numpy as np
 
@@ -76,13 +75,14 @@ def _logistic(weights: tuple[float, ...], *values: float) -> float:
 
 def _of_waves(first: Recording, second: Recording, found: Alignment) -> Relation | None:
     from_s = max(0.0, found.start_s)
-    to_s = min(first.duration_s, found.start_s + second.duration_s, from_s + BLOCK_S)
-    one = _stretch(first.path, from_s, to_s)
-    other = _stretch(second.path, from_s - found.start_s, to_s - found.start_s)
-    n = min(len(one), len(other))
+    to_s = min(first.duration_s, found.start_s + second.duration_s)
+    least = _EXTRA_S[first.is_lossless and second.is_lossless]
+    here = _heard(first, from_s, to_s, least)
+    there = _heard(second, from_s - found.start_s, to_s - found.start_s, least)
+    n = min(len(here.samples), len(there.samples))
     if n < RATE // 100:
         return None
-    one, other = one[:n], in_step(one[:n], other[:n])
+    one, other = here.samples[:n], in_step(here.samples[:n], there.samples[:n])
     score, *in_time = alike(whiten(one)[0], whiten(other)[0])
     if found.above_second < _NOT_PERIODIC and score < _SAME:
         return None
@@ -92,7 +92,7 @@ def _of_waves(first: Recording, second: Recording, found: Alignment) -> Relation
         sure = max(sure, _logistic((0.0, 20.0), score - 0.2))
     parameters: dict[str, float] = {}
     kinds = list(_kinds(first, second, forth, back, parameters))
-    kinds += _extents(first, second, found, parameters)
+    kinds += _extents(*((first, here), (second, there))[:: 1 if first.duration_s >= second.duration_s else -1])
     if not kinds:
         kinds = ["same samples" if forth.left_db < _ALIKE_DB and abs(forth.gain_db) < 0.01 else "edited"]
     return Relation(tuple(kinds), sure, found.start_s, parameters)
@@ -126,13 +126,13 @@ def _coding(one: Recording) -> tuple[str, int]:
 
 def _is_noisy(forth: Changes, back: Changes) -> bool:
     """Whether one has steady noise and is else as the other."""
-    is_else_alike = abs(forth.gain_db) < 1.5 and min(_range(forth), _range(back)) <= _FILTER_DB
+    is_else_alike = abs(forth.gain_db) < 1.5 and min(forth.range_db, back.range_db) <= _FILTER_DB
     return is_else_alike and any(-35 < one.left_db < -12 and one.left_is_steady > 0.95 for one in (forth, back))
 
 
 def _filter(forth: Changes, back: Changes, parameters: dict[str, float]) -> Iterator[Kind]:
     """Whether bands differ in gain, whichever of the two is taken for the source."""
-    if min(_range(forth), _range(back)) <= _FILTER_DB:
+    if min(forth.range_db, back.range_db) <= _FILTER_DB:
         return
     gains = np.array(forth.bands_db)
     hz = np.array(forth.bands_hz)[~np.isnan(gains)]
@@ -146,52 +146,43 @@ def _filter(forth: Changes, back: Changes, parameters: dict[str, float]) -> Iter
     yield "filtered"
 
 
-def _range(one: Changes) -> float:
-    return float(np.nanmax(one.bands_db) - np.nanmin(one.bands_db)) if not np.isnan(one.bands_db).all() else 0.0
-
-
-def _extents(
-    first: Recording, second: Recording, found: Alignment, parameters: dict[str, float]
-) -> Iterator[Kind]:
+def _extents(longer: tuple[Recording, _Heard], shorter: tuple[Recording, _Heard]) -> Iterator[Kind]:
     """What one file has before and after the other."""
-    longer, start_s = (first, found.start_s) if first.duration_s >= second.duration_s else (second, -found.start_s)
-    shorter = second if longer is first else first
-    end_s = start_s + shorter.duration_s
-    least = _EXTRA_S[first.is_lossless and second.is_lossless]
-    before, after = start_s, longer.duration_s - end_s
-    if max(before, after) <= least:
+    if not longer[1].has_more:
         return
-    if _is_silent_outside(longer, start_s, end_s):
+    if longer[1].outside < _SILENT * longer[1].inside:
         yield "padded"
     else:
-        yield "contained" if shorter.duration_s < 0.5 * longer.duration_s else "trimmed"
+        yield "contained" if shorter[0].duration_s < 0.5 * longer[0].duration_s else "trimmed"
 
 
-def _stretch(path: Path, from_s: float, to_s: float) -> F32:
-    """Samples ``(n,)`` of a part of a file."""
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """What of a file the other has too."""
+
+    samples: F32  # (n,), a minute of it at most
+    has_more: bool  # the file, than this
+    inside: float  # the loudest
+    outside: float  # the same of the rest of the file
+
+
+def _heard(one: Recording, from_s: float, to_s: float, least_s: float) -> _Heard:
+    """Read a stretch of a file; all of it if there is more than so many seconds beside it."""
+    has_more = max(from_s, one.duration_s - to_s) > least_s
     first, last, at = round(from_s * RATE), round(to_s * RATE), 0
-    kept = [np.zeros(0, np.float32)]
-    with audio.read(path, RATE) as sound:
-        for block in sound:
-            kept.append(block[max(0, first - at) : max(0, last - at)])
-            at += len(block)
-            if at >= last:
-                break
-    return np.concatenate(kept)
-
-
-def _is_silent_outside(one: Recording, from_s: float, to_s: float) -> bool:
-    """Whether a file has next to nothing but a stretch of it."""
-    first, last, at = round((from_s - 0.005) * RATE), round((to_s + 0.005) * RATE), 0
-    inside, outside = 0.0, 0.0
+    near, end = round(0.005 * RATE), min(last, first + round(BLOCK_S * RATE))
+    kept, inside, outside = [np.zeros(0, np.float32)], 0.0, 0.0
     with audio.read(one.path, RATE) as sound:
         for block in sound:
+            kept.append(block[max(0, first - at) : max(0, end - at)])
+            low, high = max(0, first - near - at), max(0, last + near - at)
             sizes = np.abs(block)
-            low, high = max(0, first - at), max(0, last - at)
             inside = max(inside, float(sizes[low:high].max(initial=0)))
             outside = max(outside, float(sizes[:low].max(initial=0)), float(sizes[high:].max(initial=0)))
             at += len(block)
-    return outside < _SILENT * inside
+            if at >= end and not has_more:
+                break
+    return _Heard(np.concatenate(kept), has_more, inside, outside)
 
 
 # The wave drawn out or shifted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ from soundalike.errors import LibraryError
 from soundalike.library.ingest import is_below
 from soundalike.library.store import path_bytes
 from soundalike.library.values import Filters, Progress, Sound
+from soundalike.library.writer import Writer
+from soundalike.library.writing import forget, welcome
 from soundalike.types import F32, Failure
 
 if TYPE_CHECKING:
@@ -44,8 +47,8 @@ class DuplicateFinder:
         path: Path
 
         def _sounds_and_vectors(self, filters: Filters | None = None) -> tuple[list[Sound], F32]: ...
-        def remove(self, paths: Iterable[str | Path]) -> int: ...  # noqa: D102
-        def add(self, paths: Iterable[str | Path]) -> Progress: ...  # noqa: D102
+        def _writing(self, doing: str) -> AbstractContextManager[Writer]: ...
+        def _ingest(self, writer: Writer, files: Sequence[Path], progress: Progress) -> Progress: ...
 
     def duplicates(
         self,
@@ -87,16 +90,20 @@ class DuplicateFinder:
     def trash_duplicates(self, groups: Iterable[DuplicateGroup], trash: str | Path | None = None) -> Path:
         """Move all but the first sound of each group into a trash folder, and forget them.
 
+        Nothing moves before this is the only process that writes to the library.
+
         Parameters
         ----------
         trash : by default a folder of the library
 
         Returns
         -------
-        the new folder in the trash, for `undo_trash`
+        the new folder in the trash
 
         Raises
         ------
+        LibraryBusy
+            if another process is writing
         SoundalikeError
             if a file cannot be moved; those before it can be put back
         """
@@ -107,16 +114,17 @@ class DuplicateFinder:
             kept.add(group.sounds[0].path)
             others.update((sound.path, None) for sound in group.sounds[1:])
         paths = [path for path in others if path not in kept]
-        folder = move_to_trash(paths, self._trash(trash))
-        self.remove(paths)
+        with self._writing("duplicates --apply") as writer:
+            folder = move_to_trash(paths, self._trash(trash))
+            forget(writer, paths)
         return folder
 
-    def undo_trash(self, folder: str | Path | None = None) -> list[Path]:
-        """Put back what `trash_duplicates` has moved, and index it again.
+    def undo_trash(self, trash: str | Path | None = None) -> list[Path]:
+        """Put back what `trash_duplicates` has moved last, and index it again.
 
         Parameters
         ----------
-        folder : in the trash; by default the one that was made last in the library's own
+        trash : as it was given to `trash_duplicates`
 
         Returns
         -------
@@ -126,16 +134,20 @@ class DuplicateFinder:
         ------
         LibraryError
             if there is nothing to put back
+        LibraryBusy
+            if another process is writing
         SoundalikeError
             as `soundalike.duplicates.put_back`
         """
         from soundalike.duplicates import last_moved, put_back
 
-        found = last_moved(self._trash(None)) if folder is None else Path(folder)
-        if found is None:
-            raise LibraryError(self.path, "its trash is empty: there is nothing to put back")
-        back = put_back(found)
-        self.add(back)
+        with self._writing("duplicates --undo") as writer:
+            folder = last_moved(self._trash(trash))
+            if folder is None:
+                raise LibraryError(self._trash(trash), "this trash is empty: there is nothing to put back")
+            back = put_back(folder)
+            welcome(writer, back)
+            self._ingest(writer, back, Progress(len(back)))
         return back
 
     def _trash(self, trash: str | Path | None) -> Path:

@@ -178,6 +178,10 @@ class Library(Writing, Answers, DuplicateFinder):
         """Id of the sound at a path; None if there is none."""
         return self._store.id_of(Path(path))
 
+    def ids_of(self, paths: Sequence[Path]) -> dict[Path, int]:
+        """Ids of the sounds at these paths; those that are not there are left out."""
+        return self._store.ids_of(paths)
+
     def is_unchanged(self, sound: Sound) -> bool:
         """Whether a sound's file still has the size and the time that it had when it was embedded."""
         return stamp_of(sound.path) == Stamp(*self._store.stamp(sound.id))

@@ -5,8 +5,10 @@ Fields that are not known are left out.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from soundalike.library.duplicates import Duplicate
 from soundalike.library.values import Match, Sound, Status
 from soundalike.readable import shown
 from soundalike.types import Failure
@@ -44,6 +46,22 @@ def status_record(now: Status) -> Record:
 def failure_record(failure: Failure) -> Record:
     """A sound that has no embedding, and why."""
     return {"path": shown(failure.path), "error": failure.code, "reason": failure.reason}
+
+
+def duplicate_record(pair: Duplicate, named: Callable[[Sound], str]) -> Record:
+    """Two sounds that are one recording; ``start_s`` is on the clock of the first.
+
+    Parameters
+    ----------
+    named : what stands for a sound
+    """
+    relation = pair.relation
+    return {
+        "first": named(pair.first), "second": named(pair.second), "kinds": list(relation.kinds),
+        "sure": round(float(relation.sure), 4), "start_s": round(float(relation.start_s), 4),
+        "parameters": {name: round(float(value), 4) for name, value in relation.parameters.items()},
+        "words": pair.words,
+    }  # fmt: skip
 
 
 def _facts(sound: Sound) -> Record:

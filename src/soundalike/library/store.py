@@ -113,6 +113,16 @@ class Store:
         rows = self.query("SELECT id FROM sounds WHERE path = ?", [path_bytes(path)])
         return rows[0][0] if rows else None
 
+    def ids_of(self, paths: Sequence[Path]) -> dict[Path, int]:
+        """Ids of the sounds at these paths; those that are not there are left out."""
+        found: dict[Path, int] = {}
+        for start in range(0, len(paths), 500):
+            part = [path_bytes(path) for path in paths[start : start + 500]]
+            marks = ",".join("?" * len(part))
+            rows = self.query(f"SELECT path, id FROM sounds WHERE path IN ({marks})", part)
+            found.update((path_of(path), sound_id) for path, sound_id in rows)
+        return found
+
     def stamp(self, sound_id: int) -> tuple[int, int]:
         """Size and time of a sound's file when it was embedded."""
         size, mtime_ns = self.query("SELECT size, mtime_ns FROM sounds WHERE id = ?", [sound_id])[0]

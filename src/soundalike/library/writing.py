@@ -54,11 +54,7 @@ class Writing:
         roots = [Path(path).expanduser() for path in paths]
         files = [sound.path for sound in find_sounds(roots)]
         with self._writing("add") as writer:
-            with writer.transaction():
-                for root in roots:
-                    writer.delete_below("left_out", path_bytes(root))
-                    if root.is_dir():
-                        writer.add_root(root)
+            welcome(writer, roots)
             return self._ingest(writer, files, Progress(len(files)), on_progress, force, retry, workers)
 
     def sync(
@@ -96,14 +92,8 @@ class Writing:
         -------
         How many sounds were forgotten
         """
-        keys = [path_bytes(Path(path).expanduser()) for path in paths]
         with self._writing("remove") as writer:
-            n_sounds = 0
-            for key in keys:
-                n_sounds += ingest.drop_paths(writer, writer.paths_below(key))
-                with writer.transaction():
-                    writer.leave_out(key)
-            return n_sounds
+            return forget(writer, [Path(path).expanduser() for path in paths])
 
     def rebuild(
         self,
@@ -124,8 +114,9 @@ class Writing:
             return progress
 
     def _ingest(
-        self, writer: Writer, files: Sequence[Path], progress: Progress, on_progress: ingest.OnProgress,
-        force: bool, retry: bool, workers: int | None,
+        self, writer: Writer, files: Sequence[Path], progress: Progress,
+        on_progress: ingest.OnProgress = ingest.no_progress, force: bool = False, retry: bool = False,
+        workers: int | None = None,
     ) -> Progress:  # fmt: skip
         space = current_space(self._store)
 
@@ -164,3 +155,22 @@ class Writing:
             reason = f"all sounds are saved, but the cache cannot be written ({error.strerror or error})"
             raise LibraryError(self.path, reason) from error
         self._finder.reopen()
+
+
+def welcome(writer: Writer, paths: Iterable[Path]) -> None:
+    """Let sounds be added that were forgotten; folders are walked by `sync` from now on."""
+    with writer.transaction():
+        for path in paths:
+            writer.delete_below("left_out", path_bytes(path))
+            if path.is_dir():
+                writer.add_root(path)
+
+
+def forget(writer: Writer, paths: Iterable[Path]) -> int:
+    """Drop sounds, or all below folders, and do not let `sync` bring them back; give how many."""
+    n_sounds = 0
+    for key in map(path_bytes, paths):
+        n_sounds += ingest.drop_paths(writer, writer.paths_below(key))
+        with writer.transaction():
+            writer.leave_out(key)
+    return n_sounds

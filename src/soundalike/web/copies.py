@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from soundalike.export import atomic
 from soundalike.library import Library, Sound
-from soundalike.library.duplicates import Duplicate, DuplicateGroup
+from soundalike.library.duplicates import DuplicateGroup
+from soundalike.library.records import duplicate_record
 
 
 def keep_groups(library: Library, groups: Iterable[DuplicateGroup]) -> None:
@@ -35,35 +36,24 @@ def kept_groups(library: Library) -> list[dict[str, Any]] | None:
         groups = json.loads(_file(library).read_bytes())
     except FileNotFoundError:
         return None
-    return [left for group in groups if len((left := _still_there(library, group))["sounds"]) > 1]
+    ids = library.ids_of([Path(path) for group in groups for path, _ in group["sounds"]])
+    there = {str(sound.path): sound for sound in library.some(list(ids.values())).values()}
+    return [left for group in groups if len((left := _left_of(group, there))["sounds"]) > 1]
 
 
-def _still_there(library: Library, group: dict[str, Any]) -> dict[str, Any]:
-    found = ((path, _same(library, path, sha256)) for path, sha256 in group["sounds"])
-    sounds = {path: sound for path, sound in found if sound is not None}
+def _left_of(group: dict[str, Any], there: Mapping[str, Sound]) -> dict[str, Any]:
+    """Leave out of a group what is not there any more, or has changed."""
+    kept = [path for path, sha256 in group["sounds"] if path in there and there[path].sha256 == sha256]
+    sounds = {path: there[path] for path in kept}
     pairs = [pair for pair in group["pairs"] if pair["first"] in sounds and pair["second"] in sounds]
     return {**group, "sounds": sounds, "pairs": pairs}
-
-
-def _same(library: Library, path: str, sha256: str) -> Sound | None:
-    sound_id = library.id_of(path)
-    sound = library.sound(sound_id) if sound_id is not None else None
-    return sound if sound is not None and sound.sha256 == sha256 else None
 
 
 def _group(group: DuplicateGroup) -> dict[str, Any]:
     sounds = [(str(sound.path), sound.sha256) for sound in group.sounds]
     number = hashlib.sha256(json.dumps(sorted(sounds)).encode()).hexdigest()[:16]
-    return {"group": number, "sounds": sounds, "why": group.why, "pairs": [_pair(pair) for pair in group.pairs]}
-
-
-def _pair(pair: Duplicate) -> dict[str, Any]:
-    relation = pair.relation
-    return {
-        "first": str(pair.first.path), "second": str(pair.second.path), "kinds": relation.kinds,
-        "sure": float(relation.sure), "start_s": float(relation.start_s), "words": pair.words,
-        "parameters": {name: float(value) for name, value in relation.parameters.items()},
-    }  # fmt: skip
+    pairs = [duplicate_record(pair, lambda sound: str(sound.path)) for pair in group.pairs]
+    return {"group": number, "sounds": sounds, "why": group.why, "pairs": pairs}
 
 
 def _file(library: Library) -> Path:
