@@ -55,6 +55,7 @@ class FiltersAsked(Asked):
     since: datetime | None = None
     label: Name | None = None  # examples of this label
     favorite: bool = False  # only favorites
+    ids: Annotated[list[Id], Field(max_length=100_000)] | None = None  # only these
 
 
 class SearchAsked(Asked):

@@ -63,9 +63,10 @@ def _part(desk: Desk, asked: PartAsked) -> Part:
 
 def filters_of(desk: Desk, asked: FiltersAsked) -> Filters:
     """Turn filters as they are asked for into those of the library."""
-    ids = None
+    ids = None if asked.ids is None else frozenset(asked.ids)
     if asked.label is not None:
-        ids = frozenset(desk.marks.labels().get(asked.label, []))
+        examples = frozenset(desk.marks.labels().get(asked.label, []))
+        ids = examples if ids is None else ids & examples
     if asked.favorite:
         ids = desk.marks.favorites() if ids is None else ids & desk.marks.favorites()
     odd = any("\\" in folder for folder in asked.folders)  # names with bytes that are no text are shown escaped
