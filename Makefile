@@ -7,7 +7,7 @@ STORES := .venv-stores
 # networks to compare with, each without the packages of its year
 REFERENCES := msclap==1.3.4 panns-inference==0.1.1 torch-vggish-yamnet==0.2.1 aisfx==0.1.2 musicnn==0.1.0 Resemblyzer==0.1.4
 
-.PHONY: demo test test-torch test-stores lint format wheel bench clean
+.PHONY: demo test test-page test-torch test-stores lint format wheel bench clean
 
 demo: $(VENV)/run
 	$(BIN)/soundalike demo --out demo-out
@@ -21,6 +21,13 @@ test-torch: $(TORCH)/ready
 
 test-stores: $(STORES)/ready  # vector databases: real ones where they run here, stand-ins for the rest
 	$(STORES)/bin/python -m pytest tests/test_push.py
+
+test-page: $(VENV)/page  # the page: its types, its parts, and all of it in a Chromium, where there is one
+	$(BIN)/npm --prefix frontend ci --no-audit --no-fund
+	$(BIN)/npm --prefix frontend run check
+	$(BIN)/npm --prefix frontend test
+	$(BIN)/npm --prefix frontend run build
+	$(BIN)/python -m pytest tests/test_page.py tests/test_map_page.py
 
 lint: $(VENV)/test
 	$(BIN)/ruff check .
@@ -37,7 +44,7 @@ bench: $(VENV)/bench
 	$(BIN)/python benchmarks/speed.py
 
 clean:
-	rm -rf $(VENV) $(TORCH) $(STORES) dist build demo-out
+	rm -rf $(VENV) $(TORCH) $(STORES) dist build demo-out frontend/node_modules src/soundalike/web/static
 
 $(VENV)/run: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -47,6 +54,10 @@ $(VENV)/run: pyproject.toml
 
 $(VENV)/test: $(VENV)/run
 	$(BIN)/python -m pip install --quiet --group test --group lint --group build
+	touch $@
+
+$(VENV)/page: $(VENV)/test
+	$(BIN)/python -m pip install --quiet --group page
 	touch $@
 
 $(VENV)/bench: $(VENV)/test

@@ -88,7 +88,7 @@ def _build(frontend: Path, static: Path) -> None:
     ):
         subprocess.run(
             list(map(os.fspath, command)), cwd=frontend, env={**os.environ, **settings}, check=True, timeout=LONGEST_S,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
+            capture_output=True, text=True, errors="replace",
         )  # fmt: skip
     if not (static / "index.html").is_file():
         raise FileNotFoundError("the build left no index.html")

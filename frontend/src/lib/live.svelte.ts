@@ -1,8 +1,9 @@
 // What the server tells by itself: jobs as they go on, the library as it grows.
 
 import { get, post, remove } from "./api.ts";
-import { attempt } from "./said.svelte.ts";
+import { attempt, saying } from "./said.svelte.ts";
 import type { Facets, Job, Status } from "./types.ts";
+import { JOBS, many } from "./words.ts";
 
 class Live {
   status = $state.raw<Status | null>(null);
@@ -54,7 +55,11 @@ class Live {
     const ended = at >= 0 && this.jobs[at]?.state !== job.state && job.state !== "running";
     if (at >= 0) this.jobs[at] = job;
     else this.jobs.push(job);
-    if (ended) this.#changed(0);
+    if (!ended) return;
+    this.#changed(0);
+    const words = JOBS[job.kind] ?? job.kind;
+    if (job.state === "failed") saying.say(`${words}: ${job.error ?? "failed"}`, true);
+    else if (job.state === "done") saying.say(`${words}: ${[job.message || "done", job.n_failed ? `${many(job.n_failed, "sound")} failed` : ""].filter(Boolean).join(", ")}`);
   }
 
   #library(counts: { n_sounds: number; n_failures: number }): void {
