@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from soundalike.embed import Model
 from soundalike.web import pages
 from soundalike.web.serving import address
