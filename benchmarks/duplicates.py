@@ -235,7 +235,7 @@ def is_same_recording(found: Duplicate) -> bool:
     if n < RATE // 50:
         return False
     one, other = one[max(start, 0) :][:n], other[max(-start, 0) :][:n]
-    return min(changes(one, in_step(one, other)).left_db, changes(other, in_step(other, one)).left_db) < -10
+    return min(change.left_db for change in changes(one, in_step(one, other))) < -10
 
 
 def report(planted: Sequence[Planted], found: dict[tuple[Path, Path], Duplicate]) -> None:

@@ -18,6 +18,9 @@ _WORTH_MORE = 0.15  # of their score
 _LEAST_S = 0.05  # an overlap shorter than this counts less
 _NEAR_S = 0.003  # the top of a correlation is as wide as this
 _GROUP = 64  # lags
+_STEPS = np.linspace(-1, 1, 41)  # samples
+_LAGS = np.arange(-32, 33)
+_BETWEEN = np.sinc(_STEPS[:, None] - _LAGS).astype(np.float32)  # from whole lags to those steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +118,8 @@ def in_step(one: F32, other: F32) -> F32:
     x, y = fft.rfft(one, n), fft.rfft(other, n)
     cross = x * np.conj(y)
     cross /= np.maximum(np.abs(cross), np.abs(cross).max() * 1e-6)
+    best = float(_STEPS[int(np.argmax(np.abs(_BETWEEN @ fft.irfft(cross, n)[_LAGS % n])))])
     turns = fft.rfftfreq(n).astype(np.float32) * np.complex64(2j * np.pi)
-    some = slice(None, None, max(1, len(turns) // 50_000))
-    steps = np.linspace(-1, 1, 41)
-    fits = [float((cross[some] * np.exp(turns[some] * step)).real.sum()) for step in steps]
-    best = float(steps[int(np.argmax(np.abs(fits)))])
     shifted: F32 = fft.irfft(y * np.exp(-turns * best), n)[: len(other)]
     return shifted
 

@@ -11,6 +11,8 @@ from scipy import fft
 from soundalike.duplicates.prints import RATE
 from soundalike.types import F32, F64
 
+C64 = npt.NDArray[np.complex64]
+
 _FAINT = 1e-4  # of the strongest band: bands below are not judged
 _TAIL_S = (0.006, 0.3)  # where an impulse response has its reverberation
 
@@ -29,12 +31,20 @@ class Changes:
     tail_above_db: float  # the same beside the time before the direct sound
 
 
-def changes(before: F32, after: F32) -> Changes:
-    """Compare two aligned signals ``(n,)`` at `RATE`."""
-    n_fft = int(np.clip(2 ** np.floor(np.log2(max(len(before) / 6, 1))), 64, 1024))
-    x, y = _frames(before, n_fft), _frames(after, n_fft)
-    of_x, of_y = np.square(np.abs(x)).sum(0), np.square(np.abs(y)).sum(0)
+def changes(one: F32, other: F32) -> tuple[Changes, Changes]:
+    """Compare two aligned signals ``(n,)`` at `RATE`: the second as what came of the first, and the other way round."""
+    n_fft = int(np.clip(2 ** np.floor(np.log2(max(len(one) / 6, 1))), 64, 1024))
+    x, y = _frames(one, n_fft), _frames(other, n_fft)
+    n = fft.next_fast_len(2 * len(one), real=True)
+    spectra = fft.rfft(one, n), fft.rfft(other, n)
     cross = (np.conj(x) * y).sum(0)
+    return _changes(x, y, cross, _response(*spectra, n)), _changes(y, x, np.conj(cross), _response(*spectra[::-1], n))
+
+
+def _changes(x: C64, y: C64, cross: C64, response: tuple[float, float, float]) -> Changes:
+    """Say how frames ``(n_frames, n_bins)`` come of others."""
+    of_x, of_y = np.square(np.abs(x)).sum(0), np.square(np.abs(y)).sum(0)
+    n_fft = 2 * (x.shape[1] - 1)
     edges = _edges(n_fft)
     strength = np.add.reduceat(of_x, edges[:-1])
     gains = np.abs(np.add.reduceat(cross, edges[:-1])) / np.maximum(strength, 1e-20)
@@ -42,7 +52,7 @@ def changes(before: F32, after: F32) -> Changes:
     is_told = (strength > _FAINT * strength.max()) & (strength > 0)
     gain_db = _weighted_median(gains_db[is_told], strength[is_told]) if is_told.any() else 0.0
     left = np.square(np.abs(y - x * (cross / np.maximum(of_x, 1e-20)))).sum(1)
-    direct, tail, early = _response(before, after)
+    direct, tail, early = response
     hz = np.sqrt(edges[:-1] * edges[1:]) * (RATE / n_fft)
     return Changes(
         gain_db,
@@ -60,10 +70,10 @@ def _db(one: float, other: float) -> float:
     return 10 * float(np.log10(max(float(one), 1e-20) / max(float(other), 1e-20)))
 
 
-def _frames(samples: F32, n_fft: int) -> F32:
+def _frames(samples: F32, n_fft: int) -> C64:
     padded = np.pad(samples, (0, max(0, n_fft - len(samples))))
     frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[:: n_fft // 2]
-    spectra: F32 = fft.rfft(frames * np.hanning(n_fft).astype(np.float32), axis=1)
+    spectra: C64 = fft.rfft(frames * np.hanning(n_fft).astype(np.float32), axis=1)
     return spectra
 
 
@@ -80,10 +90,8 @@ def _weighted_median(values: F64, weights: F64) -> float:
     return float(values[order][np.searchsorted(total, total[-1] / 2)])
 
 
-def _response(before: F32, after: F32) -> tuple[float, float, float]:
-    """Energies of the impulse response: the direct sound, as much as lies before and after it for a tail."""
-    n = fft.next_fast_len(2 * len(before), real=True)
-    x, y = fft.rfft(before, n), fft.rfft(after, n)
+def _response(x: C64, y: C64, n: int) -> tuple[float, float, float]:
+    """Energies of the impulse response: the direct sound, as much as lies after and before it for a tail."""
     power = np.square(np.abs(x))
     response = fft.irfft(y * np.conj(x) / (power + power.max() * 1e-4), n)
     near, far = (round(s * RATE) for s in _TAIL_S)

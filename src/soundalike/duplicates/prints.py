@@ -82,7 +82,7 @@ class Store:
         self._white, self._low, self._bands, self._marks = map(self._file, ("white", "low", "bands", "marks"))
         self.waves: I8 = np.zeros(0, np.int8)
         self.lows: I8 = np.zeros(0, np.int8)
-        self.bands: I8 = np.zeros((0, N_BANDS), np.int8)
+        self.bands: I8 = np.zeros(0, np.int8)
         self.marks: U32 = np.zeros((0, 2), np.uint32)  # hash, time in pairs of frames
 
     @property
@@ -96,8 +96,8 @@ class Store:
         return self
 
     def __exit__(self, *of_error: object) -> None:
-        self.waves = self.lows = np.zeros(0, np.int8)  # the maps go before their files
-        self.bands, self.marks = np.zeros((0, N_BANDS), np.int8), np.zeros((0, 2), np.uint32)
+        self.waves = self.lows = self.bands = np.zeros(0, np.int8)  # the maps go before their files
+        self.marks = np.zeros((0, 2), np.uint32)
         for file in self._files:
             file.close()
         self._folder.cleanup()
@@ -111,7 +111,7 @@ class Store:
             as `soundalike.audio.read`
         """
         blocks: list[Block] = []
-        bands, marks = np.zeros((0, N_BANDS), np.int8), [np.zeros((0, 2), np.uint32)]
+        bands, marks = np.zeros((N_BANDS, 0), np.int8), [np.zeros((0, 2), np.uint32)]
         for start, samples, is_only in _blocks(path):
             first, last = _sounding(samples)
             if first == last:
@@ -120,7 +120,7 @@ class Store:
             start += first if not blocks else 0
             power = spectra(samples)
             if not blocks:
-                bands = quantized(log_bands(power[: round(BANDS_S / FRAME_S)]), 16)
+                bands = quantized(log_bands(power[: round(BANDS_S / FRAME_S)]), 16).T
             marks.append(landmarks(power, start))
             wave, low = (quantized(one, 16) for one in whiten(samples))
             places = self._append(self._white, wave), len(wave), self._append(self._low, low), len(low)
@@ -128,8 +128,8 @@ class Store:
         found = np.concatenate(marks)
         return Print(
             tuple(blocks),
-            self._append(self._bands, bands) // N_BANDS,
-            len(bands),
+            self._append(self._bands, bands),
+            bands.shape[1],
             self._append(self._marks, found) // found.itemsize // 2,
             len(found),
             blocks[0].start_s if blocks else 0.0,
@@ -141,7 +141,7 @@ class Store:
         for file in self._files:
             file.flush()
         self.waves, self.lows = self._mapped(self._white, np.int8), self._mapped(self._low, np.int8)
-        self.bands = self._mapped(self._bands, np.int8).reshape(-1, N_BANDS)
+        self.bands = self._mapped(self._bands, np.int8)
         self.marks = self._mapped(self._marks, np.uint32).reshape(-1, 2)
 
     def wave(self, block: Block) -> F32:
@@ -154,7 +154,8 @@ class Store:
 
     def bands_of(self, one: Print) -> F32:
         """Give the bands ``(N_BANDS, n_frames)`` of a sound's first seconds."""
-        return np.ascontiguousarray(self.bands[one.bands_at : one.bands_at + one.n_frames].T, np.float32)
+        kept = self.bands[one.bands_at : one.bands_at + N_BANDS * one.n_frames]
+        return kept.reshape(N_BANDS, one.n_frames).astype(np.float32)
 
     def _append(self, file: IO[bytes], values: npt.NDArray[np.generic]) -> int:
         with self._lock:

@@ -86,7 +86,7 @@ def _of_waves(first: Recording, second: Recording, found: Alignment) -> Relation
     score, *in_time = alike(whiten(one)[0], whiten(other)[0])
     if found.above_second < _NOT_PERIODIC and score < _SAME:
         return None
-    forth, back = changes(one, other), changes(other, one)
+    forth, back = changes(one, other)
     sure = _logistic(_OF_WAVES, score, *in_time, log(max(found.above_second, 1e-3)))
     if _is_noisy(forth, back):
         sure = max(sure, _logistic((0.0, 20.0), score - 0.2))

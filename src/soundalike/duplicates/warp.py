@@ -16,7 +16,9 @@ import numpy.typing as npt
 from scipy import fft, ndimage
 
 from soundalike.duplicates.prints import FRAME_S, N_BANDS, PER_SEMITONE
-from soundalike.types import F32
+from soundalike.types import F32, F64
+
+C64 = npt.NDArray[np.complex64]
 
 Family = Literal["pitch", "tempo", "speed"]
 
@@ -60,11 +62,7 @@ def warp(first: F32, second: F32, ratios: tuple[float, float]) -> Warp | None:
     None if not even the durations allow it, or nothing speaks for it
     """
     near = [ratio for ratio in ratios if SPEEDS[0] < ratio < SPEEDS[1]]
-    if not near or min(first.shape[1], second.shape[1]) < 4:
-        return None
-    coarse, other = _coarse(first), _coarse(second)
-    quick = _best_shift(coarse, other), _best_shift(coarse, _stretched(other, near[-1]))
-    if max(score for score, _, _ in quick) < _LEAST_QUICK:
+    if not near or min(first.shape[1], second.shape[1]) < 4 or not _is_promising(first, second, near[-1]):
         return None
 
     def worth(candidate: Candidate) -> float:
@@ -75,45 +73,83 @@ def warp(first: F32, second: F32, ratios: tuple[float, float]) -> Warp | None:
     return Warp(family, semitones, speed, lag * FRAME_S, score, *_evidence(first, moved, semitones, lag))
 
 
+def _is_promising(first: F32, second: F32, ratio: float) -> bool:
+    """Whether a look at few frames shows anything, as it is or at the ratio of durations."""
+    first, second = _coarse(first), _coarse(second)
+    size = _size(first, second)
+    picture = _Picture.of(first, size)
+    return any(
+        _best_shift(picture, _Picture.of(_stretched(second, speed), size))[0] >= _LEAST_QUICK for speed in (1.0, ratio)
+    )
+
+
 def _candidates(first: F32, second: F32, ratios: Sequence[float]) -> Iterator[Candidate]:
     """Every hypothesis."""
-    yield *_best_shift(first, second), 1.0, "pitch"
+    size = _size(first, second)
+    picture = _Picture.of(first, size)
+    yield *_best_shift(picture, _Picture.of(second, size)), 1.0, "pitch"
     for speed in sorted({*ratios, *(ratios[-1] * near for near in _AROUND)}):
         if SPEEDS[0] < speed < SPEEDS[1] and abs(speed - 1) > 0.02:
-            stretched = _stretched(second, speed)
-            yield *_best_shift(first, stretched, 0.0, 0.3), speed, "tempo"
-            yield *_best_shift(first, stretched, 12 * float(np.log2(speed)), 0.35), speed, "speed"
+            stretched = _Picture.of(_stretched(second, speed), size)
+            yield *_best_shift(picture, stretched, 0.0, 0.3), speed, "tempo"
+            yield *_best_shift(picture, stretched, 12 * float(np.log2(speed)), 0.35), speed, "speed"
+
 
 def _coarse(bands: F32) -> F32:
     """Fewer frames of a long sound."""
     n = bands.shape[1] // _COARSE
     if n < 25:
         return bands
-    means: F32 = bands[:, : n * _COARSE].reshape(N_BANDS, n, _COARSE).mean(2)
+    parts = (bands[:, at : n * _COARSE : _COARSE] for at in range(_COARSE))
+    means: F32 = np.add.reduce(list(parts)) / np.float32(_COARSE)
     return means
 
 
 def _stretched(bands: F32, speed: float) -> F32:
     """Stretch in time, as a sound is that was played so much faster."""
-    if speed == 1.0:
+    n = bands.shape[1]
+    if speed == 1.0 or n < 2:
         return bands
-    n_frames = max(2, round(bands.shape[1] * speed))
-    stretched: F32 = np.ascontiguousarray(ndimage.zoom(bands, (1, n_frames / bands.shape[1]), order=1))
+    places = np.linspace(0, n - 1, max(2, round(n * speed)), dtype=np.float32)
+    before = np.minimum(places.astype(np.int64), n - 2)
+    stretched: F32 = bands[:, before] + (places - before).astype(np.float32) * np.diff(bands, axis=1)[:, before]
     return stretched
 
 
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """Bands, ready to be compared with others."""
+
+    spectra: C64  # (N_BANDS, n): of each band over time
+    energies: F64  # (N_BANDS + 1,): of the first bands together
+
+    @classmethod
+    def of(cls, bands: F32, size: int) -> _Picture:
+        """Transform ``(N_BANDS, n_frames)``, with silence after it up to a size."""
+        energies = np.concatenate([[0.0], np.cumsum(np.einsum("bt,bt->b", bands, bands), dtype=np.float64)])
+        return cls(fft.rfft(bands, size, axis=1), energies)
+
+    @property
+    def size(self) -> int:
+        """How many frames."""
+        return 2 * (int(self.spectra.shape[1]) - 1)
+
+
+def _size(first: F32, second: F32) -> int:
+    """Frames that two pictures need, the second at any speed, so that no lag brings the end to the start."""
+    most = max(first.shape[1], int(second.shape[1] * SPEEDS[1]) + 1) + _MOST_LAG
+    return 2 * int(fft.next_fast_len(-(-most // 2), real=True))
+
+
 def _best_shift(
-    first: F32, second: F32, around: float = 0.0, within: float = _MOST_SEMITONES
+    first: _Picture, second: _Picture, around: float = 0.0, within: float = _MOST_SEMITONES
 ) -> tuple[float, float, int]:
     """Score, semitones of the second above the first, and lag in frames: the best within so many semitones."""
-    most = _MOST_SEMITONES * PER_SEMITONE
-    shifts, lags = np.arange(-most, most + 1), np.arange(-_MOST_LAG, _MOST_LAG + 1)
-    shape = (
-        fft.next_fast_len(N_BANDS + most, real=True),
-        fft.next_fast_len(max(first.shape[1], second.shape[1]) + _MOST_LAG, real=True),
-    )
-    product = fft.rfft2(first, shape) * np.conj(fft.rfft2(second, shape))
-    scores = fft.irfft2(product, shape)[np.ix_(shifts % shape[0], lags % shape[1])] / _energies(first, second, shifts)
+    most, lags = _MOST_SEMITONES * PER_SEMITONE, np.arange(-_MOST_LAG, _MOST_LAG + 1)
+    far = [abs(-shift / PER_SEMITONE - around) - within - 0.5 / PER_SEMITONE for shift in range(-most, most + 1)]
+    shifts = np.arange(-most, most + 1)[np.array(far) <= 1 / PER_SEMITONE]
+    product = np.stack([_product(first, second, int(shift)) for shift in shifts])
+    scores = fft.irfft(product, first.size, axis=1)[:, lags % first.size] / _energies(first, second, shifts)
     is_far = np.abs(-shifts / PER_SEMITONE - around) > within + 0.5 / PER_SEMITONE
     kept = np.where(is_far[:, None], -np.inf, scores)
     row, column = np.unravel_index(int(np.argmax(kept)), kept.shape)
@@ -121,11 +157,20 @@ def _best_shift(
     return float(scores[row, column]), float(semitones), int(lags[column])
 
 
-def _energies(first: F32, second: F32, shifts: npt.NDArray[np.int64]) -> F32:
+def _product(first: _Picture, second: _Picture, shift: int) -> C64:
+    """Spectrum of the correlation over time, with the second moved up by so many bands."""
+    low, high = max(shift, 0), min(shift + N_BANDS, N_BANDS)
+    product: C64 = np.einsum(
+        "bf,bf->f", first.spectra[low:high], np.conj(second.spectra[low - shift : high - shift])
+    )
+    return product
+
+
+def _energies(first: _Picture, second: _Picture, shifts: npt.NDArray[np.int64]) -> F32:
     """Root of the energies of the bands that overlap at each shift, ``(n, 1)``."""
-    of_first, of_second = (np.concatenate([[0.0], np.cumsum(np.square(one).sum(1))]) for one in (first, second))
     low, high = np.maximum(shifts, 0), np.minimum(shifts + N_BANDS, N_BANDS)
-    product = (of_first[high] - of_first[low]) * (of_second[high - shifts] - of_second[low - shifts])
+    here, there = first.energies, second.energies
+    product = (here[high] - here[low]) * (there[high - shifts] - there[low - shifts])
     roots: F32 = np.sqrt(np.maximum(product, 0)).astype(np.float32)[:, None] + np.float32(1e-9)
     return roots
 
@@ -141,7 +186,10 @@ def _top(scores: F32, row: int) -> float:
 
 def _moved(bands: F32, semitones: float) -> F32:
     """Take a shift of pitch back."""
-    moved: F32 = ndimage.shift(bands, (-semitones * PER_SEMITONE, 0), order=1, mode="nearest")
+    rows = np.clip(np.arange(N_BANDS) + semitones * PER_SEMITONE, 0, N_BANDS - 1)
+    below = np.minimum(rows.astype(np.int64), N_BANDS - 2)
+    part = (rows - below).astype(np.float32)[:, None]
+    moved: F32 = (1 - part) * bands[below] + part * bands[below + 1]
     return moved
 
 
