@@ -29,6 +29,8 @@ sys.path.insert(0, str(Path(__file__).parent))  # for pytest's importlib mode
 from soundalike import audio
 from soundalike.cli import main
 from soundalike.embed import Model
+from soundalike.errors import SoundalikeError
+from soundalike.export import read_embeddings
 from soundalike.library import Library
 from soundalike.web.desk import Desk
 from soundalike.web.jobs import Jobs
@@ -416,6 +418,29 @@ def test_marks_follow_a_library_that_is_made_anew(tmp_path: Path, pocket: Model)
 # Taking away
 
 
+def test_embeddings_are_taken_away_as_embed_writes_them(client: TestClient, desk: Desk, tmp_path: Path) -> None:
+    ids = sorted(desk.library.ids().tolist())[:3]
+    body = client.post("/api/export", json={"ids": ids, "format": "jsonl"}).content
+    (tmp_path / "sounds.jsonl").write_bytes(body)
+    read = read_embeddings(tmp_path / "sounds.jsonl")
+    assert read.pipeline == desk.library.status().pipeline
+    assert [record["path"] for record in read.records] == [str(sound.path) for sound in desk.library.some(ids).values()]
+    np.testing.assert_array_equal(read.vectors, desk.library.vectors(np.array(ids))[1])
+
+
+def test_pushing_goes_to_servers_only(client: TestClient, desk: Desk) -> None:
+    def start(target: str) -> Any:
+        return client.post("/api/jobs", json={"kind": "push", "target": target})
+
+    assert "servers only" in start("lance:/tmp/somewhere").json()["error"]
+    assert "not a target" in start("file:///etc/passwd").json()["error"]
+    assert client.post("/api/jobs", json={"kind": "push"}).status_code == 422
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    with pytest.raises(SoundalikeError):  # the client is not installed, or nobody answers there
+        perform(Task("push", desk.library.path, target=f"qdrant://127.0.0.1:{port}/sounds"), lambda fields: None)
+
+
 def test_exports(client: TestClient) -> None:
     ids = [id_of(client, name) for name in ("kick-808.wav", "dog-barking.mp3")]
     get = {
@@ -504,6 +529,13 @@ def test_map_is_points_of_sounds(client: TestClient, desk: Desk) -> None:
     folders = [about["folders"][number] for number in folder]
     assert folders == [desk.sound(int(sound_id)).path.parent.name for sound_id in ids]
     assert len(about["colors"]["dark"]) >= max(len(about["names"]), len(about["folders"]))
+    for aspect in ("pitch", "noisiness", "brightness", "rhythm", "loudness", "length"):
+        values = np.frombuffer(client.get(f"/api/map/measures/{aspect}").content, "<f4")
+        assert len(values) == n
+    known = desk.library.some(ids.tolist())
+    durations = np.array([known[sound_id].duration_s for sound_id in ids.tolist()])
+    assert (np.diff(values[np.argsort(durations)]) > -0.01).all()
+    assert client.get("/api/map/measures/timbre").status_code == 422
 
 
 def test_duplicates_are_found_kept_and_put_back(tmp_path: Path, pocket: Model) -> None:

@@ -101,5 +101,3 @@ function feed(gl: WebGL2RenderingContext, program: WebGLProgram, name: string, w
 
 /** How large a point is drawn, in pixels: smaller the more there are in sight. */
 export const pointSize = (n: number, zoom: number): number => Math.max(2.2, Math.min(14, (n > 20_000 ? 3 : n > 2000 ? 5 : 8) * Math.sqrt(Math.max(1, zoom)) ** 0.8));
-
-export const rgb = (hex: string): [number, number, number] => [1, 3, 5].map((at) => Number.parseInt(hex.slice(at, at + 2), 16)) as [number, number, number];

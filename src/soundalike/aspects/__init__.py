@@ -13,6 +13,7 @@ amplitude, and frames 40 dB below the loudest do not count.
 """
 
 from soundalike.aspects.measuring import (
+    LAYOUT,
     SIZE,
     VERSION,
     Aspects,
@@ -21,14 +22,16 @@ from soundalike.aspects.measuring import (
     measure_blocks,
     measure_file,
 )
-from soundalike.aspects.similarity import ASPECTS, checked_weights, similarities, similarity, weigh
+from soundalike.aspects.similarity import ASPECTS, VOICED_ENOUGH, checked_weights, similarities, similarity, weigh
 from soundalike.features.spectral import SAMPLE_RATE
 
 __all__ = [
     "ASPECTS",
+    "LAYOUT",
     "SAMPLE_RATE",
     "SIZE",
     "VERSION",
+    "VOICED_ENOUGH",
     "Aspects",
     "Listener",
     "checked_weights",

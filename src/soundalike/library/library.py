@@ -11,9 +11,10 @@ from typing import Self
 
 import numpy as np
 
+from soundalike import aspects
 from soundalike.errors import LibraryError
 from soundalike.folders import Stamp, stamp_of
-from soundalike.library import models
+from soundalike.library import measured, models
 from soundalike.library.answers import Answers
 from soundalike.library.asking import query_from
 from soundalike.library.database import is_made, writer_lock
@@ -204,6 +205,18 @@ class Library(Writing, Answers, DuplicateFinder):
         rows = np.arange(len(view.ids)) if ids is None else view.rows_of(np.sort(ids))
         rows = rows if view.alive is None else rows[view.alive[rows]]
         return view.ids[rows], np.asarray(view.take(rows), np.float32)
+
+    def measures(self, ids: Ids) -> F32:
+        """What was measured of these sounds ``(n, 45)``, laid out as `aspects.LAYOUT`; NaN where nothing was."""
+        view = self._finder.view(measured.SPACE, "aspects")
+        found = np.full((len(ids), aspects.SIZE), np.nan, np.float32)
+        if len(view.ids):
+            rows = np.minimum(np.searchsorted(view.ids, ids), len(view.ids) - 1)
+            there = view.ids[rows] == ids
+            if view.alive is not None:
+                there &= view.alive[rows]
+            found[there] = view.take(rows[there])
+        return found
 
     def segments(self, sound_id: int) -> tuple[F32, F64]:
         """Vectors ``(n, dim)`` and times ``(n, 2)`` of a sound's segments; kept in half precision."""

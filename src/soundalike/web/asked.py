@@ -78,9 +78,10 @@ class FolderAsked(Asked):
 class JobAsked(Asked):
     """A job, with what it needs."""
 
-    kind: Literal["add", "sync", "retry", "map", "duplicates", "rebuild"]
+    kind: Literal["add", "sync", "retry", "map", "duplicates", "rebuild", "push"]
     folder: Name | None = None  # of "add": an id from the picker
     model: Name | None = None  # of "rebuild"
+    target: Text | None = None  # of "push": the name of a collection on a server
 
     @model_validator(mode="after")
     def _is_whole(self) -> JobAsked:
@@ -88,6 +89,8 @@ class JobAsked(Asked):
             raise ValueError("a folder from the picker is needed to add, and only then")
         if (self.kind == "rebuild") != (self.model is not None):
             raise ValueError("a model is needed to rebuild, and only then")
+        if (self.kind == "push") != (self.target is not None):
+            raise ValueError("a target is needed to push, and only then")
         return self
 
 
@@ -102,4 +105,4 @@ class ExportAsked(Asked):
     """Sounds to take away."""
 
     ids: Annotated[list[Id], Field(min_length=1, max_length=100_000)]
-    format: Literal["m3u", "csv", "json", "zip"]
+    format: Literal["m3u", "csv", "json", "jsonl", "zip"]

@@ -1,4 +1,4 @@
-"""Sounds to take away: a playlist, a table, JSON, or an archive of the files that is never whole in memory."""
+"""Sounds to take away: a playlist, a table, JSON, embeddings, or an archive of the files; never whole in memory."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, cast
 
+import numpy as np
 import orjson
 
 from soundalike.errors import SoundalikeError
@@ -19,10 +20,12 @@ from soundalike.readable import shown
 from soundalike.web.media import source_of
 
 MEDIA_TYPES = {
-    "m3u": "audio/x-mpegurl", "csv": "text/csv; charset=utf-8", "json": "application/json", "zip": "application/zip",
+    "m3u": "audio/x-mpegurl", "csv": "text/csv; charset=utf-8", "json": "application/json",
+    "jsonl": "application/x-ndjson", "zip": "application/zip",
 }  # fmt: skip
 _COLUMNS = ("path", "duration_seconds", "sample_rate", "channels", "container", "codec", "id")
 _PIECE = 1 << 18  # bytes
+_SOUNDS_AT_ONCE = 256
 
 
 def exported(library: Library, sounds: Sequence[Sound], kind: str) -> Iterator[bytes]:
@@ -34,6 +37,8 @@ def exported(library: Library, sounds: Sequence[Sound], kind: str) -> Iterator[b
             return _table(sounds)
         case "json":
             return _objects(sounds)
+        case "jsonl":
+            return _embeddings(library, sounds)
         case _:
             return _archive(library, sounds)
 
@@ -59,6 +64,24 @@ def _objects(sounds: Iterable[Sound]) -> Iterator[bytes]:
     for number, sound in enumerate(sounds):
         yield (b",\n" if number else b"[\n") + orjson.dumps(sound_record(sound))
     yield b"\n]\n"
+
+
+def _embeddings(library: Library, sounds: Sequence[Sound]) -> Iterator[bytes]:
+    """A line for each sound, as `soundalike embed --format jsonl` writes it."""
+    now = library.status()
+    for first in range(0, len(sounds), _SOUNDS_AT_ONCE):
+        some = sounds[first : first + _SOUNDS_AT_ONCE]
+        ids, vectors = library.vectors(np.array([sound.id for sound in some]))
+        vector_of = dict(zip(ids.tolist(), vectors, strict=True))
+        for sound in some:
+            if sound.id in vector_of:
+                record = {
+                    "filename": shown(sound.path.name), "duration_seconds": sound.duration_s,
+                    "embedding": vector_of[sound.id], "path": shown(sound.path), "model": now.model,
+                    "pipeline": now.pipeline, "sample_rate": sound.sample_rate, "channels": sound.channels,
+                    "sha256": sound.sha256, "tags": dict(sound.tags),
+                }  # fmt: skip
+                yield orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n"
 
 
 def _archive(library: Library, sounds: Sequence[Sound]) -> Iterator[bytes]:

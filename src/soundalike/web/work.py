@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from soundalike.library import Library, Progress
 
-Kind = Literal["add", "sync", "retry", "map", "duplicates", "rebuild"]
+Kind = Literal["add", "sync", "retry", "map", "duplicates", "rebuild", "push"]
 Report = Callable[[dict[str, Any]], None]
 _PAUSE_S = 0.1  # between two reports
 
@@ -33,6 +33,7 @@ class Task:
     device: str = "auto"
     folder: Path | None = None  # to add
     model: str | None = None  # to rebuild with
+    target: str | None = None  # to push to
 
 
 def run(task: Task, pipe: Connection) -> None:
@@ -56,6 +57,9 @@ def run(task: Task, pipe: Connection) -> None:
 def perform(task: Task, report: Report) -> dict[str, Any]:
     """Do it; what to say at the end."""
     from soundalike.library import Library
+
+    if task.kind == "push":
+        return _push(task, report)
 
     def on_progress(progress: Progress) -> None:
         report(_standing(progress))
@@ -99,6 +103,21 @@ def _duplicates(library: Library, report: Report) -> dict[str, Any]:
     keep_groups(library, groups)
     n_copies = sum(len(group.sounds) - 1 for group in groups)
     return {"message": f"{len(groups):,} groups, {n_copies:,} copies", "n_failed": len(failures)}
+
+
+def _push(task: Task, report: Report) -> dict[str, Any]:
+    from soundalike.push import open_store, push, read_source
+
+    assert task.target is not None
+    report({"message": "reading the library"})
+    source = read_source(task.library)
+    n = len(source.rows)
+    with closing(open_store(task.target)) as store:
+        done = push(
+            source, store, on_progress=lambda now: report({"done": now.n_seen, "total": n, "message": ""}),
+            on_wait=lambda wait_s, error: report({"message": f"no answer; trying again in {wait_s:.0f} s"}),
+        )  # fmt: skip
+    return {"message": f"{done.n_written:,} written, {done.n_unchanged:,} were there"}
 
 
 def _standing(progress: Progress) -> dict[str, Any]:

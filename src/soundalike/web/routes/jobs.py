@@ -11,6 +11,7 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from soundalike.models.cards import CARDS
+from soundalike.push import Target
 from soundalike.web import answers
 from soundalike.web.asked import JobAsked
 from soundalike.web.desk import Desk, TheDesk
@@ -27,7 +28,7 @@ _PING_S = 15.0
 
 @router.post("/jobs", responses=answers.of(answers.Begun))
 def start_job(asked: JobAsked, desk: TheDesk) -> dict[str, str]:
-    """Start a job: add a folder, sync, retry what failed, lay out the map, find duplicates, switch models."""
+    """Start a job: add a folder, sync, retry what failed, lay out the map, find duplicates, switch models, push."""
     folder = None
     if asked.folder is not None:
         folder = desk.picker.path_of(asked.folder)
@@ -35,8 +36,11 @@ def start_job(asked: JobAsked, desk: TheDesk) -> dict[str, str]:
             raise HTTPException(404, "this folder is not there any more: choose it again")
     if asked.model is not None and asked.model not in CARDS:
         raise HTTPException(404, f"there is no model called {asked.model}")
+    if asked.target is not None and not Target.parse(asked.target).remote:
+        raise HTTPException(422, "the page pushes to servers only; for a folder, see `soundalike push --help`")
     try:
-        return {"id": desk.jobs.start(Task(asked.kind, desk.library.path, desk.device, folder, asked.model))}
+        task = Task(asked.kind, desk.library.path, desk.device, folder, asked.model, asked.target)
+        return {"id": desk.jobs.start(task)}
     except TooManyJobs as error:
         raise HTTPException(503, str(error)) from error
 

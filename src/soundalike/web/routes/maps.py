@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from fastapi import APIRouter, Response
 
+from soundalike.aspects import LAYOUT, VOICED_ENOUGH
 from soundalike.canvas import Color
 from soundalike.map2d.colors import palette
 from soundalike.web import answers
@@ -12,6 +15,11 @@ from soundalike.web.desk import TheDesk
 from soundalike.web.found import as_json
 
 router = APIRouter(tags=["map"])
+_MEASURES = {  # the number of each aspect that says how much of it there is
+    "pitch": "f0", "noisiness": "flatness", "brightness": "centroid", "rhythm": "onset_rate", "loudness": "loudness",
+    "length": "length",
+}  # fmt: skip
+Measure = Literal["pitch", "noisiness", "brightness", "rhythm", "loudness", "length"]
 
 
 @router.get("/map", responses=answers.of(answers.Map))
@@ -36,6 +44,16 @@ def map_points(desk: TheDesk) -> Response:
     )  # fmt: skip
     body = b"".join(np.ascontiguousarray(column, dtype).tobytes() for column, dtype in columns)
     return Response(body, media_type="application/octet-stream")
+
+
+@router.get("/map/measures/{aspect}", responses=answers.content("application/octet-stream"))
+def map_measures(aspect: Measure, desk: TheDesk) -> Response:
+    """How high, noisy, bright, busy, loud or long each point's sound is: little-endian float32, NaN where not known."""
+    rows = desk.library.measures(desk.map().found.ids)
+    values = rows[:, LAYOUT[_MEASURES[aspect]]].ravel()
+    if aspect == "pitch":
+        values = np.where(rows[:, LAYOUT["voiced"]].ravel() >= VOICED_ENOUGH, values, np.float32("nan"))
+    return Response(np.ascontiguousarray(values, "<f4").tobytes(), media_type="application/octet-stream")
 
 
 def _hex(colors: list[Color]) -> list[str]:
