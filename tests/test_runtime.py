@@ -6,9 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from soundalike import load_model, runtime
 from soundalike.errors import DeviceError, ModelError
 from soundalike.models.cards import POCKET, folder_of
-from soundalike.runtime import Session, read_checked
+from soundalike.runtime import PROVIDERS, Session, read_checked
+from soundalike.selftest import EXAMPLES
+from soundalike.types import Embedding
 
 GRAPH = folder_of(POCKET) / POCKET.graph.name
 
@@ -19,8 +22,49 @@ def session() -> Session:
 
 
 def test_an_unknown_device_is_an_error_that_names_the_known_ones() -> None:
-    with pytest.raises(DeviceError, match=r"'cuda'.*auto, cpu"):
+    with pytest.raises(DeviceError, match=r"'toaster'.*auto, cpu, cuda"):
+        Session(GRAPH, POCKET.graph.sha256, "toaster")
+
+
+@pytest.mark.parametrize("device", PROVIDERS)
+def test_a_device_that_is_not_here_is_an_error_that_says_what_it_needs(
+    device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import onnxruntime
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(DeviceError, match=f"{device} is not available here. It needs"):
+        Session(GRAPH, POCKET.graph.sha256, device)
+
+
+@pytest.mark.filterwarnings("ignore")  # ONNX Runtime's, of a provider that it has not
+def test_a_device_that_silently_falls_back_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    import onnxruntime
+
+    monkeypatch.setattr(
+        onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    )
+    with pytest.raises((DeviceError, ModelError)):
         Session(GRAPH, POCKET.graph.sha256, "cuda")
+
+
+def test_openvino_that_is_not_installed_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "find_spec", lambda name: None)
+    with pytest.raises(DeviceError, match=r"soundalike\[openvino\]"):
+        Session(GRAPH, POCKET.graph.sha256, "openvino")
+
+
+def test_openvino_gives_the_same_vectors_and_bf16_is_another_pipeline() -> None:
+    pytest.importorskip("openvino")
+    sound = EXAMPLES / "animals" / "dog-barking.mp3"
+    expected = load_model().embed_file(sound)
+    for device, least in (("openvino", 0.999999), ("openvino-bf16", 0.99)):
+        model = load_model(device=device)
+        found = model.embed_file(sound)
+        assert float(found.vector @ expected.vector) > least
+        assert (model.pipeline == expected.pipeline) == (device == "openvino")
+        many = list(model.embed_files([sound] * 4, workers=2))
+        assert all(np.array_equal(one.vector, found.vector) for one in many if isinstance(one, Embedding))
 
 
 def test_a_file_with_other_bytes_is_refused() -> None:

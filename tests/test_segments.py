@@ -15,7 +15,7 @@ from soundalike.types import F32, Segment
 
 RATE = 100
 SPEC = SegmentSpec(length_s=1.0, hop_s=0.5, shortest_s=0.2)
-FIXED = SegmentSpec(length_s=1.0, hop_s=0.5, shortest_s=0.2, fixed=True)
+FIXED = SegmentSpec(length_s=1.0, hop_s=0.5, shortest_s=1.0, fixed=True)
 LENGTH, SHORTEST = 100, 20
 
 

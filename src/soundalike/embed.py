@@ -46,8 +46,8 @@ class Model:
     """
 
     def __init__(self, card: ModelCard, device: str = "auto") -> None:
-        self.card = card
         self.encoder = Encoder(card, device)
+        self.card = self.encoder.card
 
     @property
     def pipeline(self) -> str:
@@ -205,7 +205,7 @@ def load_model(name: str = "pocket", device: str = "auto", level: LevelRule | No
     Parameters
     ----------
     name : "pocket", the model inside the package, or another from ``soundalike models list``
-    device : "auto" or "cpu"
+    device : "auto" or "cpu", "cuda", "coreml", "directml", "openvino", "openvino-bf16"
     level : level rule in place of the model's own; changes the pipeline
 
     Raises

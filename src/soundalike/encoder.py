@@ -11,8 +11,8 @@ import numpy as np
 from soundalike.errors import ModelError
 from soundalike.frontend import log_mel
 from soundalike.level import normalize_level
-from soundalike.models.cards import ModelCard, folder_of, is_here
-from soundalike.runtime import Session, read_checked
+from soundalike.models.cards import ModelCard, ModelFile, TextSpec, folder_of, is_here
+from soundalike.runtime import Session, precision_of, read_checked
 from soundalike.types import F32
 
 
@@ -26,12 +26,12 @@ class Encoder:
     def __init__(self, card: ModelCard, device: str = "auto") -> None:
         if not is_here(card):
             raise ModelError(
-                f"{card.name} is not on this machine. Get {card.weights}; then, with the folder that holds it: "
-                f"soundalike models convert {card.name} FOLDER"
+                f"{card.name} is not on this machine. To get it: soundalike models pull {card.name}"
             )
-        self.card = card
+        self.card = card = card.with_precision(precision_of(device))
         self.device = device
-        self._audio = Session(folder_of(card) / card.graph.name, card.graph.sha256, device)
+        self._audio = self._session(card.graph)
+        self._long = self._session(card.long_graph) if card.long_graph else self._audio
 
     def encode_segment(self, samples: F32) -> F32:
         """Vector of one segment.
@@ -44,7 +44,8 @@ class Encoder:
         -------
         (dim,), unit norm
         """
-        return unit(self._audio.run(features_of(samples, self.card)[None])[0])
+        graph = self._long if samples.size > self.card.long_s * self.card.sample_rate else self._audio
+        return unit(graph.run(features_of(samples, self.card)[None])[0])
 
     def logits(self, samples: F32) -> F32:
         """What a speech recognizer makes of a stretch of sound.
@@ -72,14 +73,17 @@ class Encoder:
         vectors = np.empty((len(lines), self.card.dim), np.float32)
         for row, line in enumerate(lines):
             text = " ".join(line.split()).encode(errors="replace").decode()  # a stray byte is no harm
+            text += _text_of(self.card).suffix
             ids = self._tokenizer.encode(text).ids
             vectors[row] = unit(self._text.run(np.array([ids], np.int64))[0])
         return vectors
 
     @cached_property
     def _text(self) -> Session:
-        text = _text_of(self.card)
-        return Session(folder_of(self.card) / text.graph.name, text.graph.sha256, self.device)
+        return self._session(_text_of(self.card).graph)
+
+    def _session(self, file: ModelFile) -> Session:
+        return Session(folder_of(self.card) / file.name, file.sha256, self.device)
 
     @cached_property
     def _tokenizer(self) -> Any:
@@ -94,13 +98,16 @@ class Encoder:
 
 
 def features_of(samples: F32, card: ModelCard) -> F32:
-    """What the network of a model gets for one segment ``(n_samples,)``: samples, or (n_mels, n_frames)."""
+    """What the network of a model gets for one segment: samples, (n_mels, n_frames), or (1, n_frames, n_mels)."""
     leveled = normalize_level(samples, card.level, card.sample_rate)
     framed = np.pad(leveled, round(card.segments.margin_s * card.sample_rate))
-    return framed if card.frontend is None else log_mel(framed, card.frontend)
+    if card.frontend is None:
+        return framed
+    mel = log_mel(framed, card.frontend)
+    return np.ascontiguousarray(mel.T)[None] if card.layout == "frames" else mel
 
 
-def _text_of(card: ModelCard) -> Any:
+def _text_of(card: ModelCard) -> TextSpec:
     if card.text is None:
         raise ModelError(f"The model {card.name} knows no words. Models that do: soundalike models list")
     return card.text

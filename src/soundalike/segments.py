@@ -30,7 +30,7 @@ class SegmentSpec:
     length_s: float  # of a segment
     hop_s: float  # from one start to the next
     shortest_s: float  # shorter sounds are repeated to this length
-    fixed: bool = False  # the encoder takes exactly ``length_s``: whole repeats, then zeros
+    fixed: bool = False  # they are repeated as a whole, and filled up with zeros: what CLAP calls "repeatpad"
     margin_s: float = 0.0  # silence that the encoder gets before and behind a segment, once it is leveled
 
 
@@ -104,9 +104,11 @@ def _cut(samples: F32, position: int, seen: int, spec: SegmentSpec, sample_rate:
 
 
 def _fill(samples: F32, spec: SegmentSpec, sample_rate: int) -> F32:
-    """Repeat a short segment; pad it with zeros where the encoder takes one length only."""
+    """Repeat a short segment until it is long enough."""
+    length = round(spec.shortest_s * sample_rate)
+    if samples.size >= length:
+        return samples
     if not spec.fixed:
-        return np.resize(samples, max(samples.size, round(spec.shortest_s * sample_rate)))
-    length = round(spec.length_s * sample_rate)
+        return np.resize(samples, length)
     repeated = np.tile(samples, length // samples.size)
     return np.pad(repeated, (0, length - repeated.size))

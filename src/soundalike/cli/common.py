@@ -27,7 +27,7 @@ def model_option(command: Command) -> Command:
 
 def device_option(command: Command) -> Command:
     """``--device``."""
-    words = "Where to run: auto or cpu."
+    words = "Where to run: auto, cpu, cuda, coreml, directml, openvino or openvino-bf16."
     return click.option("--device", default="auto", show_default=True, help=words)(command)
 
 
@@ -67,6 +67,11 @@ def say_failed(failure: Failure, as_json: bool = False) -> None:
     if as_json:
         print_json({"path": shown(failure.path), "error": failure.code, "reason": shown(failure.reason)})
     note(f"failed: {shown(failure.path)}: {failure.reason}")
+
+
+def size(n_bytes: int) -> str:
+    """Size of a file as people say it."""
+    return f"{n_bytes / 1e6:,.0f} MB" if n_bytes >= 10_000_000 else f"{n_bytes / 1e3:,.0f} kB"
 
 
 def clock(seconds: float) -> str:

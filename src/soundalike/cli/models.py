@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from soundalike.cli.common import PATH, json_option, note, print_json, shown
+from soundalike.cli.common import PATH, device_option, json_option, note, print_json, progress_bar, shown, size
+
+if TYPE_CHECKING:
+    from soundalike.models.card import ModelCard
 
 
 @click.group()
 def models() -> None:
-    """List the models, say what is known of each, and convert published ones."""
+    """List the models, fetch published ones, try them, remove them."""
 
 
 @models.command("list")
@@ -24,23 +29,23 @@ def list_models(as_json: bool) -> None:
         if as_json:
             print_json({
                 "name": card.name, "summary": card.summary, "dim": card.dim, "text": card.text is not None,
-                "licence": card.licence, "n_bytes": sum(file.n_bytes for file in card.files),
+                "licence": card.licence, "n_bytes": n_bytes(card),
                 "pipeline": card.pipeline if is_here(card) else None, "sample_rate": card.sample_rate,
                 "installed": is_here(card),
             })  # fmt: skip
         else:
-            size = f"{sum(file.n_bytes for file in card.files) / 1e6:.0f} MB" if is_here(card) else "not here"
             words = "sounds and words" if card.text else "sounds only"
-            click.echo(f"{card.name}\t{card.dim}-d\t{words}\t{size}\t{card.summary}")
+            here = "here" if is_here(card) else "to fetch"
+            click.echo(f"{card.name}\t{card.dim}-d\t{words}\t{size(n_bytes(card))} {here}\t{card.summary}")
     if not as_json:
-        note("pocket comes with the package. How to get one that is not here: soundalike models show NAME")
+        note("pocket comes with the package, clap is clap-htsat-unfused. To get one: soundalike models pull NAME")
 
 
 @models.command("show")
 @click.argument("name")
 def show_model(name: str) -> None:
     """Show the card of one model."""
-    from soundalike.models.cards import card_of, is_here
+    from soundalike.models.cards import card_of, folder_of, is_here
 
     card = card_of(name)
     click.echo(f"{card.name}: {card.summary}\n")
@@ -54,10 +59,81 @@ def show_model(name: str) -> None:
         "trained on": card.trained_on,
         "limits": card.limits,
     }
-    for name, value in facts.items():
-        click.echo(f"{name:<12}{value}")
-    if card.weights:
-        click.echo(f"{'to get it':<12}{card.weights}; then: soundalike models convert {card.name} FOLDER")
+    for label, value in facts.items():
+        click.echo(f"{label:<12}{value}")
+    for file in card.source.files if card.source else ():
+        click.echo(f"{'from':<12}{file.address} ({size(file.n_bytes)})")
+    if card.source and not is_here(card):
+        click.echo(f"{'to get it':<12}soundalike models pull {card.name}{'' if card.source.ready else _EXTRA}")
+    elif card.source:
+        click.echo(f"{'lies in':<12}{shown(folder_of(card))}")
+
+
+_EXTRA = ", which needs torch once: pip install 'soundalike[convert]'"
+
+
+@models.command("pull")
+@click.argument("name")
+@click.option("--from", "source", type=PATH, help="Folder with a copy of the files, in place of the network.")
+@click.option("--int8", is_flag=True, help="Matrices in 8 bits, where it is converted: smaller, other numbers.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+def pull_model(name: str, source: Path | None, int8: bool, yes: bool) -> None:
+    """Get a published model: fetch its files, make it ready, try it.
+
+    Broken off, the same command goes on. Files are checked against their hashes, and a model that cannot tell a dog
+    from a piano is refused.
+    """
+    from soundalike.models.cards import card_of, folder_of, is_here
+    from soundalike.pulling import Step, pull
+
+    card = card_of(name)
+    if card.source is None or is_here(card):
+        note(f"{card.name} is here already.")
+        return
+    note(f"{card.name}: {size(n_bytes(card))}, licence: {card.licence}")
+    if not card.source.ready:
+        note("It is converted here, which needs torch once: pip install 'soundalike[convert]'")
+    if not yes and sys.stdin.isatty():
+        click.confirm("Get it?", default=True, abort=True, err=True)
+    words = {"converting": "writing the network, and running it beside the original", "trying": "trying it"}
+
+    with progress_bar(1000, "fetching") as show:
+        def on_step(step: Step, file: str, done: int, total: int) -> None:
+            if step == "fetching":
+                show(round(1000 * done / max(total, 1)), f"{Path(file).name} {size(done)} of {size(total)}")
+            else:
+                show(1000, words[step])
+
+        made = pull(name, source, "int8" if int8 else "fp32", on_step)
+    note(f"{made.name} is ready: {shown(folder_of(made))}")
+
+
+@models.command("check")
+@click.argument("name")
+@device_option
+@json_option
+def check_model(name: str, device: str, as_json: bool) -> None:
+    """Try a model on example sounds and words: are they told apart, do they fit each other."""
+    from soundalike.embed import load_model
+    from soundalike.pulling import check
+
+    wrong = list(check(load_model(name, device)))
+    if as_json:
+        print_json({"name": name, "ok": not wrong, "wrong": wrong})
+    for reason in wrong:
+        note(f"{name}: {reason}")
+    if wrong:
+        raise click.exceptions.Exit(1)
+    note(f"{name}: well.")
+
+
+@models.command("remove")
+@click.argument("name")
+def remove_model(name: str) -> None:
+    """Take a fetched model off this machine. Vectors that it has made stay."""
+    from soundalike.pulling import remove
+
+    note(f"{name}: removed {shown(remove(name))}")
 
 
 @models.command("convert")
@@ -75,8 +151,14 @@ def convert_model(name: str, folder: Path, int8: bool) -> None:
     from soundalike.models.convert import convert
 
     card = card_of(name)
-    if not card.weights:
+    if card.source is None:
         raise ModelError(f"{name} comes with the package: there is nothing to convert.")
     note(f"{name}: writing the network, then running it beside the original; large ones take a minute")
     made = convert(card, folder, folder_of(card), "int8" if int8 else "fp32")
     note(f"{name}: wrote {shown(folder_of(card))}, cosine with the original at least {min(made.cosines.values()):.7f}")
+
+
+def n_bytes(card: ModelCard) -> int:
+    """Size of a model's files, here or as they are published."""
+    here = sum(file.n_bytes for file in card.files)
+    return here or sum(file.n_bytes for file in (card.source.files if card.source else ()))

@@ -25,7 +25,7 @@ Precision = Literal["fp32", "int8"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Converted:
-    """What a conversion wrote; the same facts stand in `converted.json` beside the files."""
+    """What a conversion wrote; the same facts stand in `model.json` beside the files."""
 
     name: str  # of the model
     precision: Precision
