@@ -29,7 +29,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     """
     readers = {".safetensors": _safetensors, ".h5": _keras, ".index": _tensorflow}
     try:
-        state = readers.get(path.suffix, _pickle)(path)
+        state = readers.get(path.suffix or path.name, _pickle)(path)  # a checkpoint may be called ".index" alone
     except (pickle.UnpicklingError, RuntimeError, ValueError, KeyError, OSError, EOFError) as error:
         raise ModelError(f"{path}: not a file of weights that can be read safely: {error}") from error
     return {name.removeprefix("module."): tensor for name, tensor in state.items() if isinstance(tensor, Tensor)}
