@@ -441,6 +441,18 @@ def test_pushing_goes_to_servers_only(client: TestClient, desk: Desk) -> None:
         perform(Task("push", desk.library.path, target=f"qdrant://127.0.0.1:{port}/sounds"), lambda fields: None)
 
 
+def test_a_model_is_pulled_by_a_job(client: TestClient, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert client.post("/api/jobs", json={"kind": "pull"}).status_code == 422
+    assert client.post("/api/jobs", json={"kind": "pull", "model": "none"}).status_code == 404
+    assert perform(Task("pull", desk.library.path, model="pocket"), lambda fields: None)["message"] == "pocket is ready"
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(SoundalikeError, match="forbids the network"):
+        perform(Task("pull", desk.library.path, model="clap"), lambda fields: None)
+    listed = {model["name"]: model for model in client.get("/api/models").json()}
+    assert listed["clap-htsat-unfused"]["n_bytes"] > 1e8
+    assert not listed["clap-htsat-unfused"]["installed"]
+
+
 def test_exports(client: TestClient) -> None:
     ids = [id_of(client, name) for name in ("kick-808.wav", "dog-barking.mp3")]
     get = {

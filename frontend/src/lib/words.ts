@@ -44,5 +44,6 @@ export const JOBS: Record<string, string> = {
   map: "Laying out the map",
   duplicates: "Looking for duplicates",
   rebuild: "Switching the model",
+  pull: "Getting a model",
   push: "Pushing to a vector database",
 };

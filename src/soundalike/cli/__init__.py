@@ -2,7 +2,8 @@
 
 stdout carries data only (with ``--json`` one JSON object per line), stderr progress and notes. Exit codes: 0
 all done, 1 some inputs failed (each named), 2 wrong usage or nothing could be done, 130 interrupted. Every
-option is also an environment variable, the same for all verbs: ``--model`` is ``SOUNDALIKE_MODEL``.
+option is also an environment variable, the same for all verbs: ``--model`` is ``SOUNDALIKE_MODEL``; where it means
+something else to a verb, the verb is part of the name: ``SOUNDALIKE_TRANSCRIBE_MODEL``.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ def _has_library() -> bool:
 
 def _name_variables(command: click.Command) -> None:
     for option in command.params:
-        if isinstance(option, click.Option):
+        if isinstance(option, click.Option) and option.envvar is None:
             longest = max(option.opts, key=len)
             option.envvar = "SOUNDALIKE_" + longest.lstrip("-").replace("-", "_").upper()
     if isinstance(command, click.Group):

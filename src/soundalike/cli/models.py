@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from soundalike.cli.common import PATH, device_option, json_option, note, print_json, progress_bar, shown, size
-
-if TYPE_CHECKING:
-    from soundalike.models.card import ModelCard
 
 
 @click.group()
@@ -29,14 +25,14 @@ def list_models(as_json: bool) -> None:
         if as_json:
             print_json({
                 "name": card.name, "summary": card.summary, "dim": card.dim, "text": card.text is not None,
-                "licence": card.licence, "n_bytes": n_bytes(card),
+                "licence": card.licence, "n_bytes": card.n_bytes,
                 "pipeline": card.pipeline if is_here(card) else None, "sample_rate": card.sample_rate,
                 "installed": is_here(card),
             })  # fmt: skip
         else:
             words = "sounds and words" if card.text else "sounds only"
             here = "here" if is_here(card) else "to fetch"
-            click.echo(f"{card.name}\t{card.dim}-d\t{words}\t{size(n_bytes(card))} {here}\t{card.summary}")
+            click.echo(f"{card.name}\t{card.dim}-d\t{words}\t{size(card.n_bytes)} {here}\t{card.summary}")
     if not as_json:
         note("pocket comes with the package, clap is clap-htsat-unfused. To get one: soundalike models pull NAME")
 
@@ -90,7 +86,7 @@ def pull_model(name: str, source: Path | None, int8: bool, yes: bool) -> None:
     if card.source is None or is_here(card):
         note(f"{card.name} is here already.")
         return
-    note(f"{card.name}: {size(n_bytes(card))}, licence: {card.licence}")
+    note(f"{card.name}: {size(card.n_bytes)}, licence: {card.licence}")
     if not card.source.ready:
         note("It is converted here, which needs torch once: pip install 'soundalike[convert]'")
     if not yes and sys.stdin.isatty():
@@ -156,9 +152,3 @@ def convert_model(name: str, folder: Path, int8: bool) -> None:
     note(f"{name}: writing the network, then running it beside the original; large ones take a minute")
     made = convert(card, folder, folder_of(card), "int8" if int8 else "fp32")
     note(f"{name}: wrote {shown(folder_of(card))}, cosine with the original at least {min(made.cosines.values()):.7f}")
-
-
-def n_bytes(card: ModelCard) -> int:
-    """Size of a model's files, here or as they are published."""
-    here = sum(file.n_bytes for file in card.files)
-    return here or sum(file.n_bytes for file in (card.source.files if card.source else ()))

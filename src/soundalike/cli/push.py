@@ -91,7 +91,7 @@ def _summarize(done: Pushed, name: str, dry_run: bool) -> None:
 @click.argument("target")
 @click.option("--out", "-o", required=True, type=PATH, help="Folder for the result.")
 @click.option(
-    "--format", "-f", "file_format", default="jsonl", show_default=True,
+    "--format", "-f", "file_format", default="jsonl", show_default=True, envvar="SOUNDALIKE_PULL_FORMAT",
     type=click.Choice(["jsonl", "parquet", "numpy"]), help="One file for all; numpy comes with a csv.",
 )  # fmt: skip
 @json_option

@@ -91,6 +91,7 @@ def _weights(ctx: click.Context, param: click.Parameter, value: str | None) -> l
     "--format",
     "formats",
     multiple=True,
+    envvar="SOUNDALIKE_SEARCH_FORMAT",
     help="Only this container or codec: wav, mp3, pcm_s24le; may be repeated.",
 )
 @click.option("--channels", multiple=True, type=int, help="Only with so many channels; may be repeated.")

@@ -39,10 +39,16 @@ _FORMATS = ("srt", "vtt", "txt")
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=PATH)
 @click.option("--out", "-o", type=PATH, help="Write to this .srt, .vtt or .txt file; of several FILES, to this folder.")
-@click.option("--format", "-f", "kind", type=click.Choice(_FORMATS), help="Of --out; by its name, or else srt.")
+@click.option(
+    "--format", "-f", "kind", type=click.Choice(_FORMATS), envvar="SOUNDALIKE_TRANSCRIBE_FORMAT",
+    help="Of --out; by its name, or else srt.",
+)  # fmt: skip
 @click.option("--times", is_flag=True, help="One word a line, with start and end in seconds and how sure it is.")
 @click.option("--force", is_flag=True, help="Of many FILES, also those with a newer transcript in --out.")
-@click.option("--model", default="wav2vec2-base-960h", show_default=True, help="Speech recognizer, by name.")
+@click.option(
+    "--model", default="wav2vec2-base-960h", show_default=True, envvar="SOUNDALIKE_TRANSCRIBE_MODEL",
+    help="Speech recognizer, by name.",
+)  # fmt: skip
 @device_option
 @workers_option
 @json_option
@@ -94,7 +100,10 @@ def _run(
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=PATH)
-@click.option("--model", default="wavlm-base-plus-sv", show_default=True, help="Speaker model, by name.")
+@click.option(
+    "--model", default="wavlm-base-plus-sv", show_default=True, envvar="SOUNDALIKE_SPEAKERS_MODEL",
+    help="Speaker model, by name.",
+)  # fmt: skip
 @click.option("--threshold", type=click.FloatRange(-1, 1), help="Score from which on two voices count as one.")
 @device_option
 @json_option

@@ -111,6 +111,12 @@ class ModelCard:
         return (self.graph, *long, *words)
 
     @property
+    def n_bytes(self) -> int:
+        """Size of its files: of those that are here, or of those that are published."""
+        here = sum(file.n_bytes for file in self.files)
+        return here or sum(file.n_bytes for file in (self.source.files if self.source else ()))
+
+    @property
     def pipeline(self) -> str:
         """Short hash of everything that decides a vector; vectors of two pipelines are never compared."""
         parts = {

@@ -78,17 +78,17 @@ class FolderAsked(Asked):
 class JobAsked(Asked):
     """A job, with what it needs."""
 
-    kind: Literal["add", "sync", "retry", "map", "duplicates", "rebuild", "push"]
+    kind: Literal["add", "sync", "retry", "map", "duplicates", "rebuild", "pull", "push"]
     folder: Name | None = None  # of "add": an id from the picker
-    model: Name | None = None  # of "rebuild"
+    model: Name | None = None  # of "rebuild" and "pull"
     target: Text | None = None  # of "push": the name of a collection on a server
 
     @model_validator(mode="after")
     def _is_whole(self) -> JobAsked:
         if (self.kind == "add") != (self.folder is not None):
             raise ValueError("a folder from the picker is needed to add, and only then")
-        if (self.kind == "rebuild") != (self.model is not None):
-            raise ValueError("a model is needed to rebuild, and only then")
+        if (self.kind in ("rebuild", "pull")) != (self.model is not None):
+            raise ValueError("a model is needed to rebuild or to pull, and only then")
         if (self.kind == "push") != (self.target is not None):
             raise ValueError("a target is needed to push, and only then")
         return self

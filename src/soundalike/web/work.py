@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from soundalike.library import Library, Progress
 
-Kind = Literal["add", "sync", "retry", "map", "duplicates", "rebuild", "push"]
+Kind = Literal["add", "sync", "retry", "map", "duplicates", "rebuild", "pull", "push"]
 Report = Callable[[dict[str, Any]], None]
 _PAUSE_S = 0.1  # between two reports
 
@@ -32,7 +32,7 @@ class Task:
     library: Path
     device: str = "auto"
     folder: Path | None = None  # to add
-    model: str | None = None  # to rebuild with
+    model: str | None = None  # to rebuild with, or to pull
     target: str | None = None  # to push to
 
 
@@ -60,6 +60,8 @@ def perform(task: Task, report: Report) -> dict[str, Any]:
 
     if task.kind == "push":
         return _push(task, report)
+    if task.kind == "pull":
+        return _pull(task, report)
 
     def on_progress(progress: Progress) -> None:
         report(_standing(progress))
@@ -103,6 +105,18 @@ def _duplicates(library: Library, report: Report) -> dict[str, Any]:
     keep_groups(library, groups)
     n_copies = sum(len(group.sounds) - 1 for group in groups)
     return {"message": f"{len(groups):,} groups, {n_copies:,} copies", "n_failed": len(failures)}
+
+
+def _pull(task: Task, report: Report) -> dict[str, Any]:
+    from soundalike.pulling import Step, pull
+
+    words = {"fetching": "", "converting": "writing the network", "trying": "trying it"}
+
+    def on_step(step: Step, file: str, done: int, total: int) -> None:
+        report({"done": done, "total": total, "message": words[step] or file})
+
+    assert task.model is not None
+    return {"message": f"{pull(task.model, on_step=on_step).name} is ready"}
 
 
 def _push(task: Task, report: Report) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def models(desk: TheDesk) -> Response:
     """List the models."""
     in_use = desk.library.status().model
     return as_json([
-        {**_model(card), "n_bytes": sum(file.n_bytes for file in card.files), "installed": is_here(card),
+        {**_model(card), "n_bytes": card.n_bytes, "installed": is_here(card),
          "in_use": card.name == in_use}
         for card in map(card_of, CARDS)
     ])  # fmt: skip

@@ -28,7 +28,7 @@ _PING_S = 15.0
 
 @router.post("/jobs", responses=answers.of(answers.Begun))
 def start_job(asked: JobAsked, desk: TheDesk) -> dict[str, str]:
-    """Start a job: add a folder, sync, retry what failed, lay out the map, find duplicates, switch models, push."""
+    """Start a job: add a folder, sync, retry what failed, lay out the map, find duplicates, models, push."""
     folder = None
     if asked.folder is not None:
         folder = desk.picker.path_of(asked.folder)
