@@ -98,8 +98,17 @@ def test_every_verb_has_help_and_so_has_each_of_its_options(verb: tuple[str, ...
 def test_every_option_is_an_environment_variable_of_its_own_name(verb: tuple[str, ...]) -> None:
     for option in VERBS[verb].params:
         if isinstance(option, click.Option):
-            name = max(option.opts, key=len).removeprefix("--")
-            assert option.envvar == "SOUNDALIKE_" + name.upper().replace("-", "_")
+            name = max(option.opts, key=len).removeprefix("--").upper().replace("-", "_")
+            assert option.envvar in (f"SOUNDALIKE_{name}", f"SOUNDALIKE_{verb[-1].upper()}_{name}")
+
+
+def test_a_variable_of_one_verb_does_not_trip_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOUNDALIKE_FORMAT", "parquet")
+    monkeypatch.setenv("SOUNDALIKE_MODEL", "elsewhere")
+    for verb in ("transcribe", "pull", "search", "speakers"):
+        result = call(verb, "no such file")
+        assert "parquet" not in result.stderr
+        assert "elsewhere" not in result.stderr
 
 
 def test_the_verbs_are_those_of_the_table() -> None:

@@ -507,7 +507,7 @@ def test_a_recognizer_that_is_not_here_says_how_to_get_it(
     monkeypatch.setenv("SOUNDALIKE_MODELS", str(tmp_path))
     result = call("transcribe", spoken)
     assert result.exit_code == 2
-    assert "models convert wav2vec2-base-960h" in result.stderr
+    assert "models pull wav2vec2-base-960h" in result.stderr
     (tmp_path / "wav2vec2-base-960h").mkdir()
     (tmp_path / "wav2vec2-base-960h" / "model.json").write_text("{}")
     assert "damaged" in call("transcribe", spoken).stderr

@@ -17,28 +17,11 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
+from random_networks import SMALL_CLAP, seeded  # noqa: E402
 from references import reference  # noqa: E402
 from soundalike.models.convert import efficientat, graph, htsat, panns, text, vggish, voice, waves  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
-
-
-def seeded(net: Any, seed: int = 0) -> Any:
-    """Random weights, biases and statistics, as lively as trained ones."""
-    generator = torch.Generator().manual_seed(seed)
-    for module in net.modules():
-        for name, tensor in module.named_parameters(recurse=False):
-            if tensor.ndim >= 2:
-                fan = tensor[0].numel()
-                tensor.data.normal_(0, (2 / fan) ** 0.5 if fan > 1 else 0.5, generator=generator)
-            elif "bias" in name:
-                tensor.data.normal_(0, 0.1, generator=generator)
-            else:
-                tensor.data.uniform_(0.8, 1.2, generator=generator)
-        if hasattr(module, "running_var"):
-            module.running_mean.normal_(0, 0.2, generator=generator)
-            module.running_var.uniform_(0.7, 1.4, generator=generator)
-    return net.eval()
 
 
 def decibels(*shape: int, seed: int = 1) -> Any:
@@ -61,12 +44,6 @@ def agree(ours: Any, x: Any, expected: Any, path: Path, name: str, axes: dict[in
         assert difference < 2e-5
     extra = getattr(ours, "extra", ())
     assert graph.write(ours, [x, *more], name, axes, path, "fp32", extra) >= 0.999999
-
-
-SMALL_CLAP: dict[str, Any] = {
-    "patch_embeds_hidden_size": 16, "hidden_size": 128, "depths": [2, 2, 3, 2], "num_attention_heads": [1, 2, 4, 8],
-    "projection_dim": 32, "projection_hidden_size": 32,
-}  # fmt: skip
 
 
 def clap_audio(fusion: bool) -> Any:
