@@ -13,6 +13,7 @@ from fastapi import HTTPException, Response
 from fastapi.responses import FileResponse, HTMLResponse
 
 STATIC = Path(__file__).parent / "static"
+VIEWS = ("", "index.html", "map", "duplicates", "labels", "library")  # how the addresses of the page itself begin
 _FOREVER = {"cache-control": "public, max-age=31536000, immutable"}  # their names have a hash of their content
 _ASK_AGAIN = {"cache-control": "no-cache"}
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".woff2": "font/woff2"}
@@ -36,13 +37,13 @@ def files_in(folder: Path) -> dict[str, Path]:
 
 
 def page(files: Mapping[str, Path], address: str) -> Response:
-    """Answer to an address that is not of the API: a file, or the page itself, which knows its own addresses."""
+    """Answer to an address that is not of the API: a file, or the page itself, if it is one of its views."""
     path = files.get(address)
     if path is not None and not path.name.startswith("."):
         media_type = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
         return FileResponse(path, media_type=media_type, headers=_FOREVER if "/assets/" in address else _ASK_AGAIN)
-    if "." in address.rsplit("/", 1)[-1] and address != "/index.html":
-        raise HTTPException(404, "there is no such file")
+    if address.split("/")[1] not in VIEWS:
+        raise HTTPException(404, "there is nothing at this address")
     index = files.get("/index.html")
     if index is None:
         return HTMLResponse(MISSING, 503, headers=_ASK_AGAIN)
