@@ -1,11 +1,23 @@
-"""Networks with random weights, for the live comparisons."""
+"""Networks with random weights, for the live comparisons, and for the golden networks that these leave behind.
+
+    GOLDEN=tests/golden/networks pytest tests/live/test_convert.py -m torch
+
+writes them. Their weights are of two values a matrix, so that a file of a hundred thousand of them is small.
+"""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+GOLDEN = os.environ.get("GOLDEN")
+MOST_BYTES = 550_000  # of a golden network; larger ones are compared live only
+
 SMALL_CLAP: dict[str, Any] = {
-    "patch_embeds_hidden_size": 16, "hidden_size": 128, "depths": [2, 2, 3, 2], "num_attention_heads": [1, 2, 4, 8],
+    "patch_embeds_hidden_size": 8, "hidden_size": 64, "depths": [2, 2, 3, 2], "num_attention_heads": [1, 2, 4, 8],
     "projection_dim": 32, "projection_hidden_size": 32,
 }  # fmt: skip
 
@@ -19,7 +31,10 @@ def seeded(net: Any, seed: int = 0) -> Any:
         for name, tensor in module.named_parameters(recurse=False):
             if tensor.ndim >= 2:
                 fan = tensor[0].numel()
-                tensor.data.normal_(0, (2 / fan) ** 0.5 if fan > 1 else 0.5, generator=generator)
+                spread = (2 / fan) ** 0.5 if fan > 1 else 0.5
+                tensor.data.normal_(0, spread, generator=generator)
+                if GOLDEN:
+                    tensor.data = tensor.data.sign() * spread
             elif "bias" in name:
                 tensor.data.normal_(0, 0.1, generator=generator)
             else:
@@ -28,3 +43,23 @@ def seeded(net: Any, seed: int = 0) -> Any:
             module.running_mean.normal_(0, 0.2, generator=generator)
             module.running_var.uniform_(0.7, 1.4, generator=generator)
     return net.eval()
+
+
+def decibels(*shape: int, seed: int = 1) -> Any:
+    """What a mel spectrogram in decibels looks like to a network."""
+    import torch
+
+    mel = torch.randn(shape, generator=torch.Generator().manual_seed(seed)) * 12 - 25
+    return mel.round() if GOLDEN else mel
+
+
+def keep(name: str, graph: Path, x: Any, expected: Any) -> None:
+    """Write a golden network, if that is asked for and it is small: the graph, an input, the reference's output."""
+    if not GOLDEN:
+        return
+    path = Path(GOLDEN) / f"{name}.npz"
+    network = np.frombuffer(graph.read_bytes(), np.uint8)
+    first = expected[0] if isinstance(expected, tuple) else expected
+    np.savez_compressed(path, graph=network, x=np.asarray(x), expected=first.numpy())
+    if path.stat().st_size > MOST_BYTES:
+        path.unlink()

@@ -17,16 +17,11 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from random_networks import SMALL_CLAP, seeded  # noqa: E402
+from random_networks import SMALL_CLAP, decibels, keep, seeded  # noqa: E402
 from references import reference  # noqa: E402
 from soundalike.models.convert import efficientat, graph, htsat, panns, text, vggish, voice, waves  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
-
-
-def decibels(*shape: int, seed: int = 1) -> Any:
-    """What a mel spectrogram in decibels looks like to a network."""
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)) * 12 - 25
 
 
 def agree(ours: Any, x: Any, expected: Any, path: Path, name: str, axes: dict[int, str], more: list[Any]) -> None:
@@ -41,9 +36,10 @@ def agree(ours: Any, x: Any, expected: Any, path: Path, name: str, axes: dict[in
         cosine = float(torch.cosine_similarity(one.double(), other.double(), dim=-1).min())
         print(f"max |d| {difference:.1e} of the largest number, cosine {cosine:.9f}")
         assert cosine >= 0.999999
-        assert difference < 2e-5
+        assert difference < 5e-5
     extra = getattr(ours, "extra", ())
     assert graph.write(ours, [x, *more], name, axes, path, "fp32", extra) >= 0.999999
+    keep(path.parent.name.removeprefix("test_").removesuffix("0"), path, x, expected)
 
 
 def clap_audio(fusion: bool) -> Any:
@@ -94,9 +90,9 @@ def test_htsat_of_microsoft(tmp_path: Path) -> None:
     with reference("msclap", "torchaudio", "torchaudio.transforms", "torchvision") as load:
         module = load("msclap.models.htsat")
         config = load("msclap.models.config")
-        sizes = {"embed_dim": 16, "depths": [2, 2, 2, 2], "num_heads": [1, 2, 4, 8]}
+        sizes = {"embed_dim": 8, "depths": [2, 2, 2, 2], "num_heads": [1, 2, 4, 8]}
         net = module.HTSAT_Swin_Transformer(config=config, **sizes)
-        project = load("msclap.models.clap").Projection(128, 64)
+        project = load("msclap.models.clap").Projection(64, 32)
     seeded(net), seeded(project)
     mel = decibels(2, 64, 965)
     frames = mel.transpose(1, 2)[:, None]
