@@ -4,11 +4,13 @@ import { fromAddress, toAddress, type Query } from "./query.ts";
 import { search } from "./search.svelte.ts";
 
 export const VIEWS = ["sounds", "map", "duplicates", "labels", "library"] as const;
+const TYPING_MS = 50; // a letter that another follows at once is not asked for
 export type View = (typeof VIEWS)[number];
 
 class Place {
   view = $state<View>("sounds");
-  #typing: ReturnType<typeof setTimeout> | undefined;
+  #later: ReturnType<typeof setTimeout> | undefined;
+  #typing = false; // the last step of the way back is still being typed
 
   start(): void {
     addEventListener("popstate", () => this.#read());
@@ -25,16 +27,31 @@ class Place {
   ask(query: Query, view: View = "sounds"): void {
     search.query = query;
     this.view = view;
+    this.#typing = false;
     history.pushState(names(), "", this.#address());
     void search.ask();
   }
 
-  /** The question has been changed in place: ask once the hand rests. */
-  changed(wait_ms = 0): void {
-    clearTimeout(this.#typing);
-    this.#typing = setTimeout(() => {
+  /** The question has been changed: a new step of the way back, and a new answer. */
+  changed(): void {
+    this.#typing = false;
+    this.#change(0);
+  }
+
+  /** A letter has come: one step of the way back for all of what is typed, until it is done. */
+  typed(): void {
+    this.#change(TYPING_MS);
+  }
+
+  #change(wait_ms: number): void {
+    clearTimeout(this.#later);
+    this.#later = setTimeout(() => {
       const address = this.#address();
-      if (address !== location.pathname + location.search) history.pushState(names(), "", address);
+      if (address !== location.pathname + location.search) {
+        if (this.#typing) history.replaceState(names(), "", address);
+        else history.pushState(names(), "", address);
+      }
+      this.#typing = wait_ms > 0;
       void search.ask();
     }, wait_ms);
   }
