@@ -23,7 +23,7 @@ import soxr
 import torch
 from torch import Tensor
 
-from soundalike.models.cards import WAV2VEC2_960H
+from soundalike.models.cards import CARDS
 from soundalike.models.convert import convert
 from soundalike.models.speech import LIBRISPEECH
 from soundalike.types import F32
@@ -150,7 +150,7 @@ def main(out: Path) -> None:
     said = phrases(config.n_phrases, config.seed)
     with tempfile.TemporaryDirectory() as folder:
         train(said, config).save_pretrained(folder)
-        convert(WAV2VEC2_960H, Path(folder), out / WAV2VEC2_960H.name)
+        convert(CARDS["wav2vec2-base-960h"], Path(folder), out / CARDS["wav2vec2-base-960h"].name)
     for phrase in [phrase for phrase in unheard(60, 2026, said) if phrase.text.count(" ") == 2][:4]:
         soundfile.write(out / f"{phrase.text.lower().replace(' ', '-')}.flac", phrase.samples, SAMPLE_RATE)
 
