@@ -9,8 +9,9 @@ taken for copies of anything. All files go into a library; then `Library.duplica
 threshold that is best for it on these files. Chromaprint is made for sounds longer than 3 s: it has a row for those.
 
 Recall counts pairs of original and copy. Precision counts all pairs that are reported; two copies of one original are
-right. The collection may hold duplicates of its own: pairs that nobody planted are listed, and are left out of the
-second figure for precision if subtracting one from the other, filtered and in step, leaves less than a tenth.
+right. The collection may hold duplicates of its own: two sounds are taken for one recording too if subtracting one of
+the reported pair from the other, filtered and in step, leaves less than a tenth; then so are their copies. All pairs
+that nobody planted are listed, and the first figure for precision counts them as wrong.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ import soundfile
 from soundalike import audio
 from soundalike.duplicates.align import in_step
 from soundalike.duplicates.changes import changes
-from soundalike.duplicates.finding import N_NEAREST
+from soundalike.duplicates.finding import LEAST_SURE, N_NEAREST
 from soundalike.duplicates.prints import RATE
 from soundalike.folders import find_sounds
 from soundalike.library import Library
@@ -187,7 +188,7 @@ def plant(folder: Path, out: Path, args: argparse.Namespace) -> list[Planted]:
     rng = np.random.default_rng(args.seed)
     files = [sound.path for sound in find_sounds([folder])]
     drawn = [path for path in (files[i] for i in rng.permutation(len(files))) if is_sound(path)]
-    n, fillers, drawn = args.sounds, drawn[:50], drawn[50:]
+    n, fillers, drawn = args.sounds, drawn[: args.sounds], drawn[args.sounds :]
     for i, path in enumerate(drawn[: n + args.distractors]):
         shutil.copyfile(path, out / (f"b{i:04}.wav" if i < n else f"d{i:04}.wav"))
     names = list(WAYS)
@@ -197,7 +198,7 @@ def plant(folder: Path, out: Path, args: argparse.Namespace) -> list[Planted]:
         i, way = job
         original = out / f"b{i:04}.wav"
         duration_s = soundfile.info(original).duration
-        one = Job(original, duration_s, fillers[i % len(fillers)])
+        one = Job(original, duration_s, fillers[i])
         try:
             copy, truth = WAYS[names[way]](one, out / f"b{i:04}-{way:02}", np.random.default_rng([args.seed, i, way]))
         except subprocess.CalledProcessError:  # some tools refuse some of the shortest sounds
@@ -250,15 +251,35 @@ def report(planted: Sequence[Planted], found: dict[tuple[Path, Path], Duplicate]
         n_found, n_kind, n_right = np.sum(some, axis=0)
         shares = n_found / len(some), n_kind / len(some), n_right / max(n_found, 1)
         print(f"{way:18}{len(some):7}" + "".join(f"{share:8.3f}" for share in shares))
-    recall = np.mean([one[0] for some in rows.values() for one in some])
     strange = [pair for (one, other), pair in found.items() if family(one) != family(other)]
-    own = [pair for pair in strange if is_same_recording(pair)]
+    own = of_the_collection(strange)
     for pair in strange:
         mark = "own " if pair in own else "    "
         print(f"  {mark}{pair.first.path.name} {pair.second.path.name}: {pair.words}, {pair.relation.sure:.2f}")
-    n, n_wrong = len(found), len(strange) - len(own)
-    precision = f"{1 - len(strange) / n:.4f} of {n} pairs, {1 - n_wrong / n:.4f} without its own"
-    print(f"recall {recall:.3f}; precision {precision}")
+    print(f"{'at least so sure':18}{'pairs':>7}{'recall':>8}{'precision':>11}{'its own left out':>18}")
+    for least in (LEAST_SURE, *(step for step in (0.6, 0.7, 0.8, 0.9, 0.95) if step > LEAST_SURE)):
+        some = {name: pair for name, pair in found.items() if pair.relation.sure >= least}
+        recall = np.mean([key(one.original, one.copy) in some for one in planted])
+        n_strange, n_own = (sum(pair.relation.sure >= least for pair in pairs) for pairs in (strange, own))
+        right, of_others = 1 - n_strange / len(some), 1 - (n_strange - n_own) / (len(some) - n_own)
+        print(f"{least:<18}{len(some):7}{recall:8.3f}{right:11.4f}{of_others:18.4f}")
+
+
+def of_the_collection(strange: Sequence[Duplicate]) -> list[Duplicate]:
+    """Pairs of sounds that were one recording before any copy was made, and of their copies."""
+    recordings: dict[str, str] = {}
+
+    def recording(name: str) -> str:
+        while recordings.setdefault(name, name) != name:
+            name = recordings[name]
+        return name
+
+    for pair in strange:
+        if is_same_recording(pair):
+            recordings[recording(family(pair.first.path))] = recording(family(pair.second.path))
+    return [
+        pair for pair in strange if recording(family(pair.first.path)) == recording(family(pair.second.path))
+    ]  # fmt: skip
 
 
 def key(one: Path, other: Path) -> tuple[Path, Path]:

@@ -24,6 +24,7 @@ from soundalike.cli import duplicates as verb
 from soundalike.cli import main
 from soundalike.duplicates import (
     KINDS,
+    LEAST_SURE,
     Kind,
     Pair,
     Recording,
@@ -36,6 +37,7 @@ from soundalike.duplicates import (
     put_back,
 )  # fmt: skip
 from soundalike.duplicates.align import correlation, in_step, score_at
+from soundalike.duplicates.changes import coherence
 from soundalike.duplicates.prints import RATE, Store, log_bands, spectra
 from soundalike.duplicates.relation import Side, relate
 from soundalike.duplicates.warp import warp
@@ -170,6 +172,20 @@ def test_two_hits_of_one_drum_are_not_one_recording(tmp_path: Path) -> None:
         assert found is None or found.sure < 0.5
 
 
+def test_notes_of_one_instrument_are_not_one_recording(tmp_path: Path) -> None:
+    def tone(seed: int, pitch_hz: float) -> F32:
+        rng, time_s = np.random.default_rng(seed), np.arange(WHOLE) / WHOLE
+        partials = [np.sin(2 * np.pi * (k * pitch_hz * time_s + rng.random())) / k for k in range(1, 7)]
+        note: F32 = (0.1 * np.sum(partials, axis=0) * np.exp(-3 * time_s)).astype(np.float32)[:, None]
+        return note + 0.0005 * rng.standard_normal(note.shape).astype(np.float32)
+
+    files = [write_sound(tmp_path / f"{i}.wav", tone(i, 220 * 2 ** (i / 6)), WHOLE) for i in range(4)]
+    for i, one in enumerate(files):
+        for other in files[i + 1 :]:
+            found = compared(one, other)
+            assert found is None or found.sure < 0.5, found
+
+
 def test_different_examples_are_not_one_recording() -> None:
     files = sorted((EXAMPLES / "drums").iterdir()) + sorted((EXAMPLES / "animals").iterdir())
     with Store() as store:
@@ -226,6 +242,16 @@ def test_parts_of_a_sample_are_taken_back(part: float, seed: int) -> None:
     one, other = wave.astype(np.float32), turned.astype(np.float32)
     back = in_step(one, other)
     assert np.corrcoef(one, back)[0, 1] > 0.99
+
+
+@given(seed=st.integers(0, 99), n=st.integers(2000, 20_000))
+def test_a_filter_leaves_coherence_and_another_take_does_not(seed: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    one, other = rng.standard_normal((2, n)).astype(np.float32)
+    low_pass = signal.butter(1, 3000, fs=RATE, output="sos")
+    assert coherence(one, signal.sosfilt(low_pass, one).astype(np.float32)) > 0.9
+    assert coherence(one, other) < 0.25
+    assert coherence(one[:90], other[:90]) == 0.0  # too few frames to tell
 
 
 @settings(max_examples=15)
@@ -303,6 +329,7 @@ def test_every_kind_has_words() -> None:
         "pcm_s16le → mp3 128 kbit/s, pitch +2.0 st"
     )
     assert tuple(verb._KINDS) == KINDS
+    assert verb._LEAST_SURE == LEAST_SURE
 
 
 # The trash

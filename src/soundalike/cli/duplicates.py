@@ -35,14 +35,17 @@ _KINDS = (
     "pitch", "tempo", "speed", "filtered", "noise", "reverb", "edited",
 )  # fmt: skip
 
+_LEAST_SURE = 0.55
+
 
 @click.command()
 @click.option("--kind", "kinds", multiple=True, type=click.Choice(_KINDS), help="Only these; may be repeated.")
 @click.option("--across", nargs=2, type=PATH, metavar="A B", help="Only pairs with one sound below each folder.")
 @click.option("--folder", multiple=True, type=PATH, help="Only sounds below this folder; may be repeated.")
 @click.option(
-    "--min-sure", default=0.5, show_default=True, type=click.FloatRange(0, 1), help="Only pairs that are as sure."
-)
+    "--min-sure", default=_LEAST_SURE, show_default=True, type=click.FloatRange(0, 1),
+    help="Only pairs that are as sure.",
+)  # fmt: skip
 @click.option("--apply", is_flag=True, help="Move all but the one to keep into the trash; needs --kind.")
 @click.option("--trash", type=PATH, help="The trash folder, for --apply and --undo; in the library by default.")
 @click.option("--undo", is_flag=True, help="Put back what --apply has moved last.")

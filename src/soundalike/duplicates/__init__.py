@@ -13,7 +13,7 @@ Where to read, in the order of the work:
     for group in groups_of(pairs, recordings): ...
 """
 
-from soundalike.duplicates.finding import STEPS, Step, find
+from soundalike.duplicates.finding import LEAST_SURE, STEPS, Step, find
 from soundalike.duplicates.groups import groups_of
 from soundalike.duplicates.trash import last_moved, move_to_trash, put_back
 from soundalike.duplicates.values import KINDS, Group, Kind, Pair, Recording, Relation
@@ -21,6 +21,7 @@ from soundalike.duplicates.words import in_words
 
 __all__ = [
     "KINDS",
+    "LEAST_SURE",
     "STEPS",
     "Group",
     "Kind",

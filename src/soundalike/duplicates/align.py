@@ -13,7 +13,7 @@ from soundalike.types import F32, F64
 
 _PARTS, _EVENED = 8, RATE // 50
 _SOFTEST = 1e-3  # of the power: what is softer is not made louder
-_LONG_S = 1.5  # from here on, low frequencies are looked at first
+_LONG_S = 0.5  # from here on, low frequencies are looked at first
 _WORTH_MORE = 0.15  # of their score
 _LEAST_S = 0.05  # an overlap shorter than this counts less
 _NEAR_S = 0.003  # the top of a correlation is as wide as this

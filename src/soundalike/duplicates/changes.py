@@ -14,6 +14,8 @@ from soundalike.types import F32, F64
 C64 = npt.NDArray[np.complex64]
 
 _FAINT = 1e-4  # of the strongest band: bands below are not judged
+_INAUDIBLE = 1e-5  # the same, for coherence
+_INDEPENDENT = 0.6  # of the frames, which overlap by half
 _TAIL_S = (0.006, 0.3)  # where an impulse response has its reverberation
 
 
@@ -39,6 +41,24 @@ def changes(one: F32, other: F32) -> tuple[Changes, Changes]:
     spectra = fft.rfft(one, n), fft.rfft(other, n)
     cross = (np.conj(x) * y).sum(0)
     return _changes(x, y, cross, _response(*spectra, n)), _changes(y, x, np.conj(cross), _response(*spectra[::-1], n))
+
+
+def coherence(one: F32, other: F32) -> float:
+    """Say how much of every audible frequency of one signal ``(n,)`` is a fixed filter of the other, [0, 1].
+
+    Magnitude-squared coherence (Carter, Knapp and Nuttall, 1973) less what chance gives so few frames; the mean over
+    frequencies, the soft ones as good as the loud ones.
+    """
+    n_fft = int(np.clip(2 ** np.floor(np.log2(max(len(one) / 12, 1))), 64, 1024))
+    x, y = _frames(one, n_fft), _frames(other, n_fft)
+    of_x, of_y = np.square(np.abs(x)).sum(0), np.square(np.abs(y)).sum(0)
+    shared = np.square(np.abs((np.conj(x) * y).sum(0))) / np.maximum(of_x * of_y, 1e-30)
+    n_independent = _INDEPENDENT * len(x)
+    if n_independent < 1.5:
+        return 0.0
+    above_chance = np.clip((n_independent * shared - 1) / (n_independent - 1), 0, 1)
+    is_audible = (of_x > _INAUDIBLE * of_x.max()) & (of_y > _INAUDIBLE * of_y.max())
+    return float(above_chance[is_audible].mean()) if is_audible.any() else 0.0
 
 
 def _changes(x: C64, y: C64, cross: C64, response: tuple[float, float, float]) -> Changes:

@@ -25,8 +25,9 @@ Step = Literal["read", "compare"]
 STEPS: dict[Step, str] = {"read": "reading", "compare": "comparing"}  # as people read them
 OnProgress = Callable[[Step, int, int], None]  # what is done, how much of it, of how many
 
-N_NEAREST = 20  # by vector, that are compared
-N_WARPED = 15  # of them, that are compared at other pitch and speed too
+N_NEAREST = 12  # by vector, that are compared
+N_WARPED = 10  # of them, that are compared at other pitch and speed too
+LEAST_SURE = 0.55  # of the pairs that are reported by default
 _LEAST_COSINE = 0.3
 _BATCH = 64  # pairs
 
@@ -40,7 +41,7 @@ def find(
     vectors: F32,
     *,
     allowed: Callable[[int, int], bool] = lambda first, second: True,
-    least_sure: float = 0.5,
+    least_sure: float = LEAST_SURE,
     workers: int | None = None,
     on_progress: OnProgress = no_progress,
 ) -> tuple[list[Pair], list[Failure]]:

@@ -39,7 +39,7 @@ LOWEST_HZ, HIGHEST_HZ = 100.0, 7000.0
 N_BANDS = int(12 * PER_SEMITONE * np.log2(HIGHEST_HZ / LOWEST_HZ))
 _SMOOTH_HZ = 60.0  # whitening levels the spectrum over so many to each side
 _PASS_HZ = (60.0, 7200.0)
-_REACH = (12, 10)  # a landmark is the highest point within so many bins and pairs of frames
+_REACH = (8, 6)  # a landmark is the highest point within so many bins and pairs of frames
 _FAN = 5  # landmarks that each is paired with
 _AHEAD = 63  # pairs of frames from one to the other, at most
 

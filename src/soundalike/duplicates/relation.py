@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import exp, log, log2
+from math import exp, log, log2, log10
 
 import numpy as np
 
 from soundalike import audio
 from soundalike.duplicates.align import Alignment, align, alike, in_step
-from soundalike.duplicates.changes import Changes, changes
+from soundalike.duplicates.changes import Changes, changes, coherence
 from soundalike.duplicates.prints import BLOCK_S, RATE, Print, Store, whiten
 from soundalike.duplicates.values import Kind, Recording, Relation
 from soundalike.duplicates.warp import Warp, warp
 from soundalike.types import F32
 
-# Weights of logistic regressions, fitted to copies and near-alikes as `benchmarks/duplicates.py` makes them, of other
-# packages than those it is measured on; constants lowered for how rare duplicates are.
-_OF_WAVES = (-10.0, 7.3, 3.5, 4.9, 0.7)  # 1, the three of `alike`, log of the score beside the second place's
-_OF_WARPS = (-8.8, 3.8, 2.9, 1.1, 4.8, 2.7)  # 1, score, shape, at this lag, detail, the lesser of these two
+# Weights of logistic regressions, fitted to the pairs that were proposed among 4,800 files that were made as in
+# `benchmarks/duplicates.py`, of other packages than those it is measured on.
+# 1; the three of `alike`; log of the score beside the second place's; coherence; tens of dB that a filter of one
+# explains of the other, the worse way and the better; log10 of the seconds that overlap.
+_OF_WAVES = (-10.1, 3.6, 1.8, 0.8, 1.7, 1.8, 1.2, 2.2, 0.9)
+# 1; score, shape, at this lag, detail, the lesser of these two; log10 of the seconds that sound; pitch; tempo.
+_OF_WARPS = (-9.9, 1.1, 3.7, 3.5, 3.9, 3.4, 2.8, 1.2, 1.9)
+_MOST_EXPLAINED_DB = 30.0
 
+_LIKELY = 0.5  # no need to look further
 _WORTH_A_LOOK = 0.25  # score of an alignment
 _NOT_PERIODIC = 1.08  # a recording fits at one place better than at all others
 _SAME = 0.9  # a score from which it may fit at several
@@ -57,12 +62,12 @@ def relate(store: Store, first: Side, second: Side, *, may_be_warped: bool) -> R
     relation = None
     if found is not None and found.score >= _WORTH_A_LOOK:
         relation = _of_waves(first.recording, second.recording, found)
-    if relation is None or relation.sure < 0.5:
+    if relation is None or relation.sure < _LIKELY:
         warped = _of_warp(store, first, second) if may_be_warped else None
         return max((one for one in (relation, warped) if one is not None), key=lambda one: one.sure, default=None)
     if abs(relation.start_s) < _TOGETHER_S and {"trimmed", "contained"} & set(relation.kinds):
         warped = _of_warp(store, first, second)  # the onset may fit as it is, and the rest be drawn out
-        return warped if warped is not None and warped.sure >= 0.5 else relation
+        return warped if warped is not None and warped.sure >= _LIKELY else relation
     return relation
 
 
@@ -87,9 +92,9 @@ def _of_waves(first: Recording, second: Recording, found: Alignment) -> Relation
     if found.above_second < _NOT_PERIODIC and score < _SAME:
         return None
     forth, back = changes(one, other)
-    sure = _logistic(_OF_WAVES, score, *in_time, log(max(found.above_second, 1e-3)))
-    if _is_noisy(forth, back):
-        sure = max(sure, _logistic((0.0, 20.0), score - 0.2))
+    explained = [min(-left_db, _MOST_EXPLAINED_DB) / 10 for left_db in sorted((forth.left_db, back.left_db))[::-1]]
+    above, long = log(max(found.above_second, 1e-3)), log10(max(n / RATE, 0.01))
+    sure = _logistic(_OF_WAVES, score, *in_time, above, coherence(one, other), *explained, long)
     parameters: dict[str, float] = {}
     kinds = list(_kinds(first, second, forth, back, parameters))
     kinds += _extents(*((first, here), (second, there))[:: 1 if first.duration_s >= second.duration_s else -1])
@@ -194,8 +199,9 @@ def _of_warp(store: Store, first: Side, second: Side) -> Relation | None:
     found = warp(store.bands_of(first.print), store.bands_of(second.print), ratios)
     if found is None or not _is_plain(found):
         return None
-    lesser = min(found.at_this_lag, found.detail)
-    sure = _logistic(_OF_WARPS, found.score, found.shape, found.at_this_lag, found.detail, lesser)
+    lesser, sounding_s = min(found.at_this_lag, found.detail), log10(max(min(sounding), 0.01))
+    evidence = found.score, found.shape, found.at_this_lag, found.detail, lesser, sounding_s
+    sure = _logistic(_OF_WARPS, *evidence, found.family == "pitch", found.family == "tempo")
     parameters = {
         "pitch": {"semitones": found.semitones},
         "tempo": {"speed": found.speed},

@@ -56,7 +56,7 @@ class DuplicateFinder:
         kinds: Collection[Kind] | None = None,
         across: tuple[str | Path, str | Path] | None = None,
         filters: Filters | None = None,
-        least_sure: float = 0.5,
+        least_sure: float | None = None,
         workers: int | None = None,
         on_progress: OnProgress | None = None,
     ) -> tuple[list[DuplicateGroup], list[Failure]]:
@@ -67,7 +67,7 @@ class DuplicateFinder:
         kinds : pairs with at least one of these among what was done; by default all. See `soundalike.duplicates.KINDS`
         across : two folders: only pairs with one sound in each
         filters : which sounds
-        least_sure : how sure a pair has to be, [0, 1]
+        least_sure : how sure a pair has to be, [0, 1]; `soundalike.duplicates.LEAST_SURE` by default
         workers : files and pairs at once; one per core by default
         on_progress : called with the step ("read", "compare"), what is done, and of how much
 
@@ -75,14 +75,14 @@ class DuplicateFinder:
         -------
         groups, by the path of the sound to keep; and files that could not be read
         """
-        from soundalike.duplicates import find, groups_of
+        from soundalike.duplicates import LEAST_SURE, find, groups_of
         from soundalike.duplicates.finding import no_progress
 
         sounds, vectors = self._sounds_and_vectors(filters)
         recordings = [_recording(sound) for sound in sounds]
         pairs, failures = find(
-            recordings, vectors, allowed=_across(sounds, across), least_sure=least_sure, workers=workers,
-            on_progress=on_progress or no_progress,
+            recordings, vectors, allowed=_across(sounds, across), workers=workers,
+            least_sure=LEAST_SURE if least_sure is None else least_sure, on_progress=on_progress or no_progress,
         )  # fmt: skip
         kept = [pair for pair in pairs if kinds is None or set(kinds) & set(pair.relation.kinds)]
         return [_named(group, sounds, recordings) for group in groups_of(kept, recordings)], failures
