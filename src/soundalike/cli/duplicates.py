@@ -35,7 +35,7 @@ _KINDS = (
     "pitch", "tempo", "speed", "filtered", "noise", "reverb", "edited",
 )  # fmt: skip
 
-_LEAST_SURE = 0.55
+_LEAST_SURE = 0.7
 
 
 @click.command()

@@ -148,7 +148,8 @@ def _best_shift(
     most, lags = _MOST_SEMITONES * PER_SEMITONE, np.arange(-_MOST_LAG, _MOST_LAG + 1)
     far = [abs(-shift / PER_SEMITONE - around) - within - 0.5 / PER_SEMITONE for shift in range(-most, most + 1)]
     shifts = np.arange(-most, most + 1)[np.array(far) <= 1 / PER_SEMITONE]
-    product = np.stack([_product(first, second, int(shift)) for shift in shifts])
+    conjugates = np.conj(second.spectra)
+    product = np.stack([_product(first.spectra, conjugates, int(shift)) for shift in shifts])
     scores = fft.irfft(product, first.size, axis=1)[:, lags % first.size] / _energies(first, second, shifts)
     is_far = np.abs(-shifts / PER_SEMITONE - around) > within + 0.5 / PER_SEMITONE
     kept = np.where(is_far[:, None], -np.inf, scores)
@@ -157,12 +158,10 @@ def _best_shift(
     return float(scores[row, column]), float(semitones), int(lags[column])
 
 
-def _product(first: _Picture, second: _Picture, shift: int) -> C64:
+def _product(first: C64, conjugates: C64, shift: int) -> C64:
     """Spectrum of the correlation over time, with the second moved up by so many bands."""
     low, high = max(shift, 0), min(shift + N_BANDS, N_BANDS)
-    product: C64 = np.einsum(
-        "bf,bf->f", first.spectra[low:high], np.conj(second.spectra[low - shift : high - shift])
-    )
+    product: C64 = np.einsum("bf,bf->f", first[low:high], conjugates[low - shift : high - shift])
     return product
 
 
