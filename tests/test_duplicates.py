@@ -361,13 +361,17 @@ def test_what_broke_off_can_be_put_back(tmp_path: Path) -> None:
 
 
 def test_a_place_that_is_taken_is_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "a.wav"
+    free, path = tmp_path / "0.wav", tmp_path / "a.wav"
+    free.write_text("free")
     path.write_text("old")
-    folder = move_to_trash([path], tmp_path / "trash")
+    folder = move_to_trash([free, path], tmp_path / "trash")
     path.write_text("new")
     with pytest.raises(SoundalikeError, match="another file is there"):
         put_back(folder)
     assert path.read_text() == "new"
+    assert not free.exists()  # all or none: what is back is indexed again
+    path.unlink()
+    assert put_back(folder) == [free, path]
     with pytest.raises(SoundalikeError, match="no folder of moved duplicates"):
         put_back(tmp_path)
 

@@ -52,25 +52,24 @@ def put_back(folder: Path) -> list[Path]:
     Raises
     ------
     SoundalikeError
-        if this is no folder of the trash, or another file has taken a place; the files that are left stay in the trash
+        if this is no folder of the trash; if another file has taken a place, and then nothing has moved; or if a file
+        cannot be moved, and those that are left stay in the trash
     """
     try:
         moves = json.loads((folder / LIST).read_bytes().decode("utf-8", "surrogateescape"))
     except (OSError, ValueError) as error:
         raise SoundalikeError(f"{folder}: this is no folder of moved duplicates (no readable {LIST})") from error
-    back = []
-    for move in moves:
-        place, path = folder / move["to"], Path(move["from"])
-        if not place.exists():
-            continue  # was never moved, or is back
+    pairs = [(folder / move["to"], Path(move["from"])) for move in moves]
+    left = [(place, path) for place, path in pairs if place.exists()]  # others were never moved, or are back
+    for place, path in left:
         if path.exists():
-            raise SoundalikeError(f"{path}: another file is there now; {place} is left in the trash")
+            raise SoundalikeError(f"{path}: another file is there now; {place} and all others are left in the trash")
+    for place, path in left:
         path.parent.mkdir(parents=True, exist_ok=True)
         _move(place, path)
-        back.append(path)
     (folder / LIST).unlink()
     folder.rmdir()
-    return back
+    return [path for _, path in left]
 
 
 def last_moved(trash: Path) -> Path | None:
