@@ -150,7 +150,7 @@ def main(out: Path) -> None:
     said = phrases(config.n_phrases, config.seed)
     with tempfile.TemporaryDirectory() as folder:
         train(said, config).save_pretrained(folder)
-        convert(CARDS["wav2vec2-base-960h"], Path(folder), out / CARDS["wav2vec2-base-960h"].name)
+        convert(CARDS["wav2vec2-base-960h"], Path(folder), out / "wav2vec2-base-960h")
     for phrase in [phrase for phrase in unheard(60, 2026, said) if phrase.text.count(" ") == 2][:4]:
         soundfile.write(out / f"{phrase.text.lower().replace(' ', '-')}.flac", phrase.samples, SAMPLE_RATE)
 

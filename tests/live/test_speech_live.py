@@ -23,7 +23,6 @@ from references import REFERENCES, reference  # noqa: E402
 from soundalike import audio  # noqa: E402
 from soundalike.cli import main  # noqa: E402
 from soundalike.embed import Model, load_model  # noqa: E402
-from soundalike.models.cards import CARDS  # noqa: E402
 from soundalike.models.speech import LIBRISPEECH  # noqa: E402
 from soundalike.speech import compare_voices, transcribe  # noqa: E402
 from soundalike.speech.ctc import frames_of, spell  # noqa: E402
@@ -65,9 +64,9 @@ def recognizer(network: Any, folder: Path, patch: pytest.MonkeyPatch, **spec: fl
     """The published way: weights to ONNX by the command line, ONNX to a model by its name."""
     network.save_pretrained(folder / "weights")
     patch.setenv("SOUNDALIKE_MODELS", str(folder / "models"))
-    command = ["models", "convert", CARDS["wav2vec2-base-960h"].name, str(folder / "weights")]
+    command = ["models", "convert", "wav2vec2-base-960h", str(folder / "weights")]
     assert CliRunner().invoke(main, command).exit_code == 0
-    model = load_model(CARDS["wav2vec2-base-960h"].name)
+    model = load_model("wav2vec2-base-960h")
     model.card = replace(model.card, ctc=replace(LIBRISPEECH, **spec))
     return model
 
