@@ -121,7 +121,8 @@ def _node_from_pypi() -> tuple[Path, Path]:
 
 
 def _why(error: Exception) -> str:
-    """What went wrong, in a line: the last that the program said."""
+    """What went wrong, in a line of what the program said: the one that names an error, or else the last."""
     said = getattr(error, "stderr", None) or str(error)
     lines = [line.strip() for line in said.splitlines() if line.strip() and "complete log" not in line]
-    return lines[-1] if lines else type(error).__name__
+    named = [line for line in lines if "Error:" in line or "failed" in line]
+    return (named or lines or [type(error).__name__])[-1]
