@@ -63,11 +63,12 @@ def narrowed(net: Any, by: int = 16) -> Any:
         return n if n == 1 else max(n // by, 2)
 
     for name, module in net.named_children():
-        if type(module) is torch.nn.Conv2d:
+        if isinstance(module, torch.nn.Conv2d):
             groups = fewer(module.in_channels) if module.groups > 1 else 1
-            new: Any = torch.nn.Conv2d(
+            padding = {"padding": module.padding} if type(module) is torch.nn.Conv2d else {}  # YAMNet's has its own
+            new: Any = type(module)(
                 fewer(module.in_channels), fewer(module.out_channels), module.kernel_size, module.stride,
-                module.padding, groups=groups, bias=module.bias is not None,
+                groups=groups, bias=module.bias is not None, **padding,
             )  # fmt: skip
         elif isinstance(module, torch.nn.Linear):
             new = torch.nn.Linear(fewer(module.in_features), fewer(module.out_features), module.bias is not None)

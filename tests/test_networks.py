@@ -34,8 +34,8 @@ def test_a_network_gives_what_its_reference_gave(path: Path, device: str, tmp_pa
 
 
 FAMILIES = (
-    "htsat_of_laion", "htsat_of_microsoft", "cnn14", "mobilenet", "efficientat", "vggish", "text_of_laion", "bert",
-    "gpt2", "wav2v", "hube", "wavlm", "voice",
+    "htsat_of_laion_up", "htsat_of_laion_fused", "htsat_of_microsoft", "cnn14", "mobilenet", "efficientat", "vggish",
+    "yamnet", "aisfx", "text_of_laion", "bert", "gpt2", "wav2v", "hube", "wavlm", "voice",
 )  # fmt: skip
 
 
