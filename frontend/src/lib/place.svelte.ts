@@ -4,7 +4,7 @@ import { fromAddress, toAddress, type Query } from "./query.ts";
 import { search } from "./search.svelte.ts";
 
 export const VIEWS = ["sounds", "map", "duplicates", "labels", "library"] as const;
-const TYPING_MS = 50; // a letter that another follows at once is not asked for
+const TYPING_MS = 30; // a letter that another follows at once is not asked for
 export type View = (typeof VIEWS)[number];
 
 class Place {
