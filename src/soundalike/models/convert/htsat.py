@@ -29,6 +29,9 @@ from soundalike.models.convert.layers import (
 
 N_FRAMES = 1024  # that every spectrogram is stretched to
 PATCH = 4
+# The references have -100, after which the softmax gives numbers around 1e-44: too small to change anything, and too
+# small for the processor, which takes twenty times as long for each.
+FAR = -1e9
 CHUNK = 1001  # frames of ten seconds: what the fused model takes at once
 
 
@@ -213,12 +216,12 @@ def window_order(side: int, window: int, shift: int) -> Tensor:
 
 
 def shift_mask(side: int, window: int, shift: int) -> Tensor:
-    """-100 between tokens that only the roll has brought into one window: (n_windows, window², window²)."""
+    """`FAR` between tokens that only the roll has brought into one window: (n_windows, window², window²)."""
     line = torch.arange(side)
     band = (line >= side - window).long() + (line >= side - shift).long()
     n = side // window
     region = (3 * band[:, None] + band).reshape(n, window, n, window).transpose(1, 2).reshape(n * n, -1)
-    return (region[:, :, None] != region[:, None, :]) * -100.0
+    return (region[:, :, None] != region[:, None, :]) * FAR
 
 
 def relative_bias(table: Tensor, window: int) -> Tensor:
