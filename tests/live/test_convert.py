@@ -18,8 +18,8 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from random_networks import GOLDEN, SMALL_CLAP, decibels, keep, narrowed, seeded  # noqa: E402
-from references import reference  # noqa: E402
-from soundalike.models.convert import efficientat, graph, htsat, panns, text, vggish, voice, waves  # noqa: E402
+from references import REFERENCES, reference  # noqa: E402
+from soundalike.models.convert import efficientat, graph, htsat, musicnn, panns, states, text, vggish, voice, waves  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
 
@@ -182,6 +182,18 @@ def test_yamnet(tmp_path: Path) -> None:
     with torch.no_grad():
         expected = model(mel.transpose(1, 2)[:, None])[0][:, :, 0, 0]
     agree(vggish.yamnet(model.state_dict()), mel, expected, tmp_path / "audio.onnx", "mel", {0: "n"}, [mel[:1]])
+
+
+def test_musicnn_with_its_own_weights() -> None:
+    """What its own code (0.1.0, TensorFlow 2.15) gave of three seconds of examples/instruments/tabla-loop.m4a."""
+    weights = REFERENCES / "musicnn" / "MSD_musicnn" / ".index"
+    if not weights.is_file():
+        pytest.skip("musicnn is not there")
+    golden = np.load(Path(__file__).parents[1] / "golden" / "musicnn.npz")
+    net = musicnn.musicnn(states.read_state(weights)).eval()
+    with torch.no_grad():
+        found = net(torch.from_numpy(golden["mel"]).transpose(1, 2)).numpy()
+    assert np.abs(found - golden["penultimate"]).max() < 1e-5
 
 
 def test_aisfx(tmp_path: Path) -> None:
