@@ -32,7 +32,7 @@ def precision_of(device: str) -> Precision:
 
 
 class Session:
-    """A network, loaded and checked.
+    """A network, loaded and checked; it runs one sound, or line, at a time.
 
     Parameters
     ----------
@@ -112,6 +112,8 @@ class _OpenVino:
         }  # fmt: skip
         try:
             model = openvino.Core().read_model(graph, b"")
+            one = {put: [1, *list(put.partial_shape)[1:]] for put in model.inputs}
+            model.reshape({put: openvino.PartialShape(shape) for put, shape in one.items()})  # a fifth less time
             self._compiled = openvino.Core().compile_model(model, "CPU", settings)
         except RuntimeError as error:
             raise ModelError(f"{path}: not a network that OpenVINO can load: {error}") from error
