@@ -15,7 +15,7 @@ import orjson
 from soundalike.embed import Model
 from soundalike.errors import MissingExtra, ModelError
 from soundalike.models import hub
-from soundalike.models.card import Download, ModelCard, ModelFile
+from soundalike.models.card import Download, ModelCard
 from soundalike.models.cards import MANIFEST, card_of, folder_of, is_here
 from soundalike.models.convert import Precision, convert
 from soundalike.selftest import EXAMPLES
@@ -143,7 +143,7 @@ def _take(card: ModelCard, folder: Path) -> None:
     for download in card.source.files:
         path = folder / download.name
         (folder / DOWNLOADS / download.name).replace(path)
-        files.append(ModelFile(download.name, hub.sha256_of(path), path.stat().st_size))
+        files.append(hub.described(path, folder))
     addresses = {download.name: download.address for download in card.source.files}
     manifest = {"name": card.name, "files": [asdict(file) for file in files], "addresses": addresses}
     part = folder / f"{MANIFEST}.part"

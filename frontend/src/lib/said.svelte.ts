@@ -30,6 +30,11 @@ export const say = (words: string) => saying.say(words);
 
 export const reason = (error: unknown): string => (error instanceof Failed ? error.message : `Something went wrong on this page: ${String(error)}`);
 
+/** Ask for something that may not have been made yet: null where it is not. */
+export async function unlessMissing<T>(work: () => Promise<T>): Promise<T | null | undefined> {
+  return attempt(() => work().catch((error: unknown) => (error instanceof Failed && error.status === 404 ? null : Promise.reject(error))));
+}
+
 /** Do something, and say why if it fails. */
 export async function attempt<T>(work: () => Promise<T>): Promise<T | undefined> {
   try {

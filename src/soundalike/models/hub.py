@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener, urlopen
 
 from soundalike.errors import ModelError
-from soundalike.models.card import Download
+from soundalike.models.card import Download, ModelFile
 
 HUB = "https://huggingface.co"
 TRIES = 5
@@ -184,6 +184,11 @@ def _from_wheel(download: Download, folder: Path) -> Path:
             with data, (Path(place) / "file").open("wb") as file:
                 shutil.copyfileobj(data, file)
         return copy(Path(place) / "file", download, folder)
+
+
+def described(path: Path, folder: Path) -> ModelFile:
+    """Say what a file of a model's folder is."""
+    return ModelFile(path.relative_to(folder).as_posix(), sha256_of(path), path.stat().st_size)
 
 
 def sha256_of(path: Path) -> str:

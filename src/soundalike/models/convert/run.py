@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +13,8 @@ from torch import nn
 
 from soundalike.errors import ModelError
 from soundalike.frontend import log_mel
-from soundalike.models.cards import MANIFEST, ModelCard, ModelFile
+from soundalike.models import hub
+from soundalike.models.cards import MANIFEST, ModelCard
 from soundalike.models.convert import Converted, Precision, graph
 from soundalike.models.convert.layers import State
 from soundalike.models.convert.recipes import RECIPES, Build, Recipe
@@ -29,7 +29,7 @@ def run(card: ModelCard, source: Path, out: Path, precision: Precision) -> Conve
     recipe = _recipe(card, precision)
     weights = _find(source, recipe.weights, card.name)
     state = read_state(weights)
-    sources = [_described(weights, source)]
+    sources = [hub.described(weights, source)]
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".convert-") as folder:
         made = Path(folder)
@@ -38,7 +38,7 @@ def run(card: ModelCard, source: Path, out: Path, precision: Precision) -> Conve
             cosines["text.onnx"] = _text_graph(recipe.text, state, made / "text.onnx", precision)
             tokenizer = _find(source, ("tokenizer.json",), card.name)
             (made / "tokenizer.json").write_bytes(tokenizer.read_bytes())
-        files = [_described(path, made) for path in sorted(made.iterdir()) if path.is_file()]
+        files = [hub.described(path, made) for path in sorted(made.iterdir()) if path.is_file()]
         done = Converted(
             name=card.name, precision=precision, files=tuple(files), sources=tuple(sources), cosines=cosines
         )
@@ -122,11 +122,3 @@ def _find(source: Path, names: tuple[str, ...], model: str) -> Path:
     raise ModelError(
         f"{source}: {model} needs the file {' or '.join(names)} there. See: soundalike models show {model}"
     )
-
-
-def _described(path: Path, folder: Path) -> ModelFile:
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return ModelFile(path.relative_to(folder).as_posix(), sha256, path.stat().st_size)
-
-
