@@ -100,7 +100,8 @@ class Encoder:
 def features_of(samples: F32, card: ModelCard) -> F32:
     """What the network of a model gets for one segment: samples, (n_mels, n_frames), or (1, n_frames, n_mels)."""
     leveled = normalize_level(samples, card.level, card.sample_rate)
-    framed = np.pad(leveled, round(card.segments.margin_s * card.sample_rate))
+    margin = round(card.segments.margin_s * card.sample_rate)
+    framed = np.pad(leveled, margin) if margin else leveled
     if card.frontend is None:
         return framed
     mel = log_mel(framed, card.frontend)

@@ -22,7 +22,13 @@ _NOTHING = 1e-20  # power that stands for none at all
 
 def is_silent(samples: F32) -> bool:
     """Whether no sample rises above one 16-bit step (-90 dBFS)."""
-    return samples.size == 0 or float(np.abs(samples).max()) < SILENCE_PEAK
+    return samples.size == 0 or float(peak_of(samples)) < SILENCE_PEAK
+
+
+def peak_of(samples: F32) -> np.float32:
+    """Largest magnitude of (n_samples,), at least one; not a number if one of them is not."""
+    peak: np.float32 = np.maximum(samples.max(), -samples.min())  # np.abs would copy the sound
+    return peak
 
 
 def normalize_level(samples: F32, rule: LevelRule, sample_rate: int) -> F32:
@@ -40,7 +46,7 @@ def normalize_level(samples: F32, rule: LevelRule, sample_rate: int) -> F32:
     """
     if rule == "none" or is_silent(samples):
         return samples
-    peak = float(np.abs(samples).max())
+    peak = float(peak_of(samples))
     if rule == "peak":
         return samples * np.float32(TARGET_PEAK / peak)
     if rule in ("rms", "raised"):

@@ -11,13 +11,14 @@ one block, whatever the length of the sound.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 
-from soundalike.level import SILENCE_PEAK, is_silent
+from soundalike.level import SILENCE_PEAK, is_silent, peak_of
 from soundalike.types import F32, Segment
 
 EDGE_DB = -60.0  # a segment begins and ends where it comes this near to its peak
@@ -50,13 +51,19 @@ def split(blocks: Iterable[F32], spec: SegmentSpec, sample_rate: int) -> Iterato
     length, hop = round(spec.length_s * sample_rate), round(spec.hop_s * sample_rate)
     position, blocks = _from_onset(iter(blocks), length)
     seen = position  # end of the segment before
-    buffer, cursor = np.zeros(0, np.float32), 0  # buffer[0] is sample `position`; next is at `cursor`
+    kept, n, cursor = [np.zeros(0, np.float32)], 0, 0  # the first of n is sample `position`; next is at `cursor`
     for block in blocks:
-        buffer = np.concatenate([buffer, block])
+        kept.append(block)
+        n += block.size
+        if n <= cursor + length:
+            continue
+        buffer = _joined(kept)
         while buffer.size > cursor + length:  # more to come, so this segment is not the last
             position, buffer, cursor = position + cursor, buffer[cursor:], hop
             yield from _cut(buffer[:length], position, seen, spec, sample_rate)
             seen = position + length
+        kept, n = [buffer], buffer.size
+    buffer = _joined(kept)
     first = max(buffer.size - length, 0)
     if cursor == 0 or first > 0:  # nothing seen yet, or something new since the last segment
         yield from _cut(buffer[first:], position + first, seen, spec, sample_rate)
@@ -66,9 +73,24 @@ def sounding(samples: F32) -> slice:
     """From the first to the last sample within `EDGE_DB` of the peak; empty if all is silent."""
     if is_silent(samples):
         return slice(0, 0)
-    loudness = np.abs(samples)
-    loud = loudness >= loudness.max() * 10 ** (EDGE_DB / 20)
-    return slice(int(loud.argmax()), samples.size - int(loud[::-1].argmax()))
+    edge = peak_of(samples) * np.float32(10 ** (EDGE_DB / 20))
+    return slice(_first(samples, edge), samples.size - _first(samples[::-1], edge))
+
+
+def _first(samples: F32, edge: float | np.float32) -> int:
+    """Place of the first sample that reaches ``edge``, which one does; it looks no further."""
+    step = 4096
+    for start in range(0, samples.size, step):
+        loud = np.abs(samples[start : start + step]) >= edge
+        if loud.any():
+            return start + int(loud.argmax())
+    return 0
+
+
+def _joined(blocks: list[F32]) -> F32:
+    """Blocks in a row as one; a copy only if more than one holds anything."""
+    full = [block for block in blocks if block.size]
+    return full[0] if len(full) == 1 else np.concatenate(full or blocks)
 
 
 def _from_onset(blocks: Iterator[F32], length: int) -> tuple[int, Iterator[F32]]:
@@ -77,19 +99,19 @@ def _from_onset(blocks: Iterator[F32], length: int) -> tuple[int, Iterator[F32]]
     The first sample above silence opens a stretch of one segment's length, whose peak decides what counts as
     sound, also in the ``length`` samples before: of a quiet copy, the fade-in alone may lie below silence.
     """
-    position, head, first = 0, np.zeros(0, np.float32), None
+    position, kept, n, first = 0, deque[F32](), 0, None  # the first of the n samples kept is `position`
     for block in blocks:
         if first is None and not is_silent(block):
-            first = head.size + int((np.abs(block) >= SILENCE_PEAK).argmax())
-        head = np.concatenate([head, block])
-        if first is None:
-            dropped = max(head.size - length, 0)
-            position, head = position + dropped, head[dropped:]
-        elif head.size >= first + length:
+            first = n + _first(block, SILENCE_PEAK)
+        kept.append(block)
+        n += block.size
+        if first is not None and n >= first + length:
             break
+        while first is None and n - kept[0].size >= length:
+            position, n = position + kept[0].size, n - kept.popleft().size
     if first is None:
-        return position + head.size, blocks
-    back = max(first - length, 0)
+        return position + n, blocks
+    head, back = _joined(list(kept)), max(first - length, 0)
     onset = back + sounding(head[back : first + length]).start
     return position + onset, chain([head[onset:]], blocks)
 
