@@ -1,9 +1,10 @@
 """HTSAT, the audio tower of LAION's CLAP and of Microsoft's CLAP of 2023.
 
 A Swin transformer over a mel spectrogram that is folded into a square (Chen et al., ICASSP 2022). Written for
-speed after export: tokens lie in window order throughout, so that shifting, windowing and merging patches are
-one look-up each; batch norm and the scale of the queries sit in the weights, and the bias by relative position
-and the mask of shifted windows are one constant.
+speed after export: tokens lie in window order throughout, so that windowing and merging patches are one look-up
+each; one more brings tokens by head, shifted where a block wants it, and another takes them back. Batch norm and
+the scale of the queries sit in the weights, and the bias by relative position and the mask of shifted windows
+are one constant.
 """
 
 from __future__ import annotations
@@ -125,33 +126,16 @@ class Stage(nn.Module):
         super().__init__()
         window = _window(state, side)
         shifts = [window // 2 if i % 2 and side > window else 0 for i in range(count(state, "blocks."))]
-        orders = [window_order(side, window, shift) for shift in shifts]
-        now = window_order(side, window, 0)
-        layers: list[nn.Module] = []
-        for i, (shift, order) in enumerate(zip(shifts, orders, strict=True)):
-            if not torch.equal(order, now):
-                layers.append(Look(now.argsort()[order]))
-                now = order
-            layers.append(Block(part(state, f"blocks.{i}."), side, window, shift))
+        layers: list[nn.Module] = [
+            Block(part(state, f"blocks.{i}."), side, window, shift) for i, shift in enumerate(shifts)
+        ]
         if "downsample.reduction.weight" in state:
-            layers.append(Merge(state, side, now.argsort()))
+            layers.append(Merge(state, side, window_order(side, window, 0).argsort()))
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, side², d) to (n, side² / 4, 2 d), or to its own shape in the last stage."""
         return self.layers(x)
-
-
-class Look(nn.Module):
-    """Tokens (n, t, d) in another order."""
-
-    def __init__(self, order: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("order", order, persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(n, t, d) to (n, len(order), d)."""
-        return x.index_select(1, self.order)
 
 
 class Block(nn.Module):
@@ -165,13 +149,15 @@ class Block(nn.Module):
         d = qkv["weight"].shape[1]
         for tensor in qkv.values():
             tensor[:d] *= (d // self.n_heads) ** -0.5
-        thirds = [{f"qkv.{name}": tensor.chunk(3)[i] for name, tensor in qkv.items()} for i in range(3)]
-        self.query, self.key, self.value = (linear(third, "qkv") for third in thirds)
+        self.qkv = linear({f"qkv.{name}": tensor for name, tensor in qkv.items()}, "qkv")
         self.out = linear(state, "attn.proj")
         self.norm1, self.norm2 = layer_norm(state, "norm1"), layer_norm(state, "norm2")
         self.up, self.down = linear(state, "mlp.fc1"), linear(state, "mlp.fc2")
         bias = relative_bias(table, window)
-        self.bias = _constant(bias + shift_mask(side, window, shift)[:, None] if shift else bias)
+        self.bias = _constant((bias + shift_mask(side, window, shift)[:, None]).flatten(0, 1) if shift else bias)
+        there, back = head_order(side, window, shift, self.n_heads)
+        self.register_buffer("there", there, persistent=False)
+        self.register_buffer("back", back, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, n_windows * window², d) to the same shape."""
@@ -179,14 +165,12 @@ class Block(nn.Module):
         return x + self.down(functional.gelu(self.up(self.norm2(x))))
 
     def _mix(self, x: Tensor) -> Tensor:
-        shape = (-1, self.n_tokens, self.n_heads, x.shape[2] // self.n_heads)
-        q, k, v = (f(x).reshape(shape).transpose(1, 2) for f in (self.query, self.key, self.value))
-        scores = q @ k.transpose(2, 3)
-        if self.bias.ndim == 4:
-            scores = (scores.unflatten(0, (-1, self.bias.shape[0])) + self.bias).flatten(0, 1)
-        else:
-            scores = scores + self.bias
-        return (scores.softmax(-1) @ v).transpose(1, 2).reshape(-1, x.shape[1], x.shape[2])
+        n, d = self.back.shape[0], x.shape[2]
+        heads = self.qkv(x).reshape(-1, 3 * n, d // self.n_heads)
+        apart = (-1, self.bias.shape[0], self.n_tokens, d // self.n_heads)  # by head, or by window and head
+        q, k, v = (heads.index_select(1, rows).reshape(apart) for rows in self.there)
+        mixed = (q @ k.transpose(2, 3) + self.bias).softmax(-1) @ v
+        return mixed.reshape(-1, n, d // self.n_heads).index_select(1, self.back).reshape(-1, n // self.n_heads, d)
 
 
 class Merge(nn.Module):
@@ -213,6 +197,20 @@ def window_order(side: int, window: int, shift: int) -> Tensor:
     square = torch.arange(side * side).reshape(side, side).roll((-shift, -shift), (0, 1))
     n = side // window
     return square.reshape(n, window, n, window).transpose(1, 2).flatten()
+
+
+def head_order(side: int, window: int, shift: int, n_heads: int) -> tuple[Tensor, Tensor]:
+    """Places of the pieces that heads work on: look-ups in place of transposing, which costs four times as much.
+
+    Returns
+    -------
+    (3, side² * n_heads): of queries, keys and values by window, head and token, in tokens in window order that are
+    query, key and value by head; and (side² * n_heads,): the way back, from windows and heads to tokens and heads
+    """
+    token = window_order(side, window, 0).argsort()[window_order(side, window, shift)]
+    token, head = token.reshape(-1, 1, window * window), torch.arange(n_heads)[:, None]
+    there = torch.stack([((3 * token + i) * n_heads + head).flatten() for i in range(3)])
+    return there, (token * n_heads + head).flatten().argsort()
 
 
 def shift_mask(side: int, window: int, shift: int) -> Tensor:
