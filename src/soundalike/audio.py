@@ -216,4 +216,5 @@ def _energy(samples: F32) -> float:
 
 def _flush_denormals(block: F32) -> F32:
     """Zero for values so small that processors slow down on them."""
-    return block * (np.abs(block) >= _TINY)
+    usual = np.abs(block) >= _TINY
+    return block if usual.all() else block * usual
