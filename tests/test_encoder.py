@@ -143,6 +143,19 @@ def test_the_margin_is_silence_around_a_leveled_segment(level: LevelRule) -> Non
     assert not framed[-8000:].any()
 
 
+def test_a_copy_that_is_some_frames_longer_has_nearly_the_same_vector(pocket: Model) -> None:
+    sound = tones(2) * np.exp(-np.arange(40_000) / 4_000).astype(np.float32)
+    copies = [np.pad(sound, (0, n_frames * 320)) for n_frames in range(33)]
+    vectors = np.stack([pocket.encoder.encode_segment(copy) for copy in copies])
+    assert (vectors @ vectors.T).min() > 0.98  # 0.72 where the network gets whatever number of frames there is
+
+
+def test_a_field_that_came_later_changes_no_pipeline_where_it_is_not_set() -> None:
+    """Ids by which libraries and files of published models know their vectors."""
+    known = {"mn04": "74aed5f9514e0c86", "panns-cnn14": "ea72c922d5b1144b", "aisfx": "d13cebfc3a024985"}
+    assert {name: cards.CARDS[name].pipeline for name in known} == known
+
+
 def test_every_part_of_the_pipeline_changes_its_id() -> None:
     frontend = POCKET.frontend
     assert frontend is not None
@@ -150,6 +163,8 @@ def test_every_part_of_the_pipeline_changes_its_id() -> None:
         POCKET.with_level("rms"),
         replace(POCKET, graph=replace(POCKET.graph, sha256="0" * 64)),
         replace(POCKET, frontend=replace(frontend, offset=1e-6)),
+        replace(POCKET, frontend=replace(frontend, frames_multiple=1)),
+        replace(POCKET, frontend=replace(frontend, frames_multiple=16)),
         replace(POCKET, segments=replace(POCKET.segments, hop_s=10.0)),
     ]
     assert len({card.pipeline for card in [POCKET, *others]}) == 1 + len(others)

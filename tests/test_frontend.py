@@ -54,7 +54,7 @@ def test_every_front_end_has_its_provenance() -> None:
 
 
 def test_the_bundled_model_has_the_front_end_it_was_tuned_from() -> None:
-    assert POCKET.frontend == EFFICIENTAT
+    assert POCKET.frontend == replace(EFFICIENTAT, frames_multiple=32)
 
 
 @each_front_end
@@ -85,6 +85,19 @@ def test_shape_and_layout(name: str, n_more: int) -> None:
     assert mel.shape == (spec.n_mels, n_frames)
     assert mel.dtype == np.float32
     assert mel.flags.c_contiguous
+    assert spec.n_frames(n_samples) == n_frames
+
+
+@each_front_end
+@pytest.mark.parametrize("multiple", [2, 7, 32])
+@pytest.mark.parametrize("n_more", [0, 1, 9_000, 31_999])
+def test_silence_behind_fills_the_frames_up(name: str, multiple: int, n_more: int) -> None:
+    spec = FRONT_ENDS[name]
+    samples = noise(spec.shortest + n_more)
+    filled, n_frames = log_mel(samples, replace(spec, frames_multiple=multiple)), spec.n_frames(samples.size)
+    assert filled.shape[1] == -(-n_frames // multiple) * multiple
+    silence = np.zeros((filled.shape[1] - n_frames) * spec.hop_length, np.float32)
+    np.testing.assert_array_equal(filled, log_mel(np.concatenate([samples, silence]), spec))
 
 
 @each_front_end

@@ -1,8 +1,8 @@
 """Log-mel spectrograms: one function, every model's parameters.
 
 A front end is data (`MelSpec`); `log_mel` does what the data says, in the order in which it is written there:
-pad, frame, window, transform, filter bank, logarithm, affine. Models were trained on the exact numbers of
-their reference code, so the odd corners (a symmetric window here, an offset inside the logarithm there) are
+fill up, pad, frame, window, transform, filter bank, logarithm, affine. Models were trained on the exact numbers
+of their reference code, so the odd corners (a symmetric window here, an offset inside the logarithm there) are
 parameters and not approximated. Parity with each reference: docs/front-ends.md, tests/golden/frontend.
 """
 
@@ -31,6 +31,7 @@ class MelSpec:
     win_length: int | None = None  # None: n_fft; a shorter frame is filled up with zeros to n_fft
     window: Literal["hann", "hann_symmetric"] = "hann"  # "hann" is the periodic one
     pre_emphasis: float = 0.0  # y[t] = x[t+1] - pre_emphasis * x[t], one sample shorter
+    frames_multiple: int = 1  # silence behind the samples until the number of frames is a multiple of this
     padding: Literal["reflect", "none", "left_zeros"] = "reflect"  # half a frame at both ends; nothing; aiSFX
     mel_scale: Literal["slaney", "htk"] = "slaney"  # "htk" is also Kaldi's: 1127 ln(1 + f / 700)
     triangles: Literal["hz", "mel"] = "hz"  # the filters are straight lines over this axis
@@ -52,6 +53,12 @@ class MelSpec:
         frame = {"reflect": self.n_fft // 2 + 1, "none": self.win_length or self.n_fft, "left_zeros": 1}
         return frame[self.padding] + (1 if self.pre_emphasis else 0)
 
+    def n_frames(self, n_samples: int) -> int:
+        """Frames of ``n_samples``, at least `shortest`, before silence is put behind them."""
+        window = self.win_length or self.n_fft
+        more = {"reflect": 0, "none": -window, "left_zeros": window // 2 - 1}  # the last: rounded up, not down
+        return (n_samples - (1 if self.pre_emphasis else 0) + more[self.padding]) // self.hop_length + 1
+
 
 def log_mel(samples: F32, spec: MelSpec) -> F32:
     """Log-mel spectrogram of one segment.
@@ -69,9 +76,11 @@ def log_mel(samples: F32, spec: MelSpec) -> F32:
     """
     if samples.ndim != 1 or samples.size < spec.shortest:
         raise ValueError(f"log_mel needs (n,) samples, n >= {spec.shortest}; got shape {samples.shape}")
-    padded, window = _padded(samples, spec), _window(spec)
+    missing = -spec.n_frames(samples.size) % spec.frames_multiple
+    if missing:
+        samples = np.pad(samples, (0, missing * spec.hop_length))
+    padded, window, n_frames = _padded(samples, spec), _window(spec), spec.n_frames(samples.size)
     used, bank = _bank(spec)
-    n_frames = (padded.size - window.size) // spec.hop_length + 1
     at_once = min(n_frames, _FRAMES_AT_ONCE[spec.precision])
     mel = np.empty((spec.n_mels, n_frames), spec.precision)
     stretch = np.empty((at_once - 1) * spec.hop_length + window.size, spec.precision)

@@ -122,7 +122,7 @@ class ModelCard:
         parts = {
             "flow": FLOW_VERSION,
             "graph": self.graph.sha256,
-            "frontend": asdict(self.frontend) if self.frontend else None,
+            "frontend": _decisive(self.frontend) if self.frontend else None,
             "segments": asdict(self.segments),
             "sample_rate": self.sample_rate,
             "level": self.level,
@@ -139,3 +139,11 @@ class ModelCard:
     def with_level(self, level: LevelRule) -> ModelCard:
         """The same model behind another level rule: another pipeline."""
         return replace(self, level=level)
+
+
+def _decisive(frontend: MelSpec) -> dict[str, object]:
+    """Fields of a front end that count in a pipeline's hash: a later one only if it changes anything."""
+    fields = asdict(frontend)
+    if frontend.frames_multiple == 1:
+        del fields["frames_multiple"]
+    return fields

@@ -29,7 +29,7 @@ POCKET = ModelCard(
     licence="Apache-2.0; made from EfficientAT mn04_as (MIT) and all-MiniLM-L6-v2 (Apache-2.0)",
     sample_rate=32_000,
     graph=ModelFile("audio.onnx", "4f1f4e08cde01059b48fefe34ecb00b808f192ae989006a2820ed0022023c0ef", 4_724_270),
-    frontend=EFFICIENTAT,
+    frontend=replace(EFFICIENTAT, frames_multiple=32),  # five of its layers halve the time
     segments=SegmentSpec(length_s=10.0, hop_s=5.0, shortest_s=0.3, margin_s=0.64),
     level="peak",
     text=TextSpec(
