@@ -10,8 +10,8 @@ threshold that is best for it on these files. Chromaprint is made for sounds lon
 
 Recall counts pairs of original and copy. Precision counts all pairs that are reported; two copies of one original are
 right. The collection may hold duplicates of its own: two sounds are taken for one recording too if subtracting one of
-the reported pair from the other, filtered and in step, leaves less than a tenth; then so are their copies. All pairs
-that nobody planted are listed, and the first figure for precision counts them as wrong.
+a reported pair from the other, filtered, in step and at its speed, leaves less than a tenth; then so are their
+copies. All pairs that nobody planted are listed, and the first figure for precision counts them as wrong.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+import soxr
+from scipy import signal
 
 from soundalike import audio
 from soundalike.duplicates.align import in_step
@@ -165,6 +167,7 @@ KIND = {  # what a way is called; the others by their first word
 }  # fmt: skip
 WITHIN = {"semitones": 0.1, "speed": 0.005, "start_s": 0.02, "gain_db": 0.3}  # speed: as a share
 LEAST_S, LEAST_PEAK = 0.08, 0.01
+SPEED_STEPS = np.linspace(-0.004, 0.004, 41)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,14 +232,31 @@ def family(path: Path) -> str:
 
 
 def is_same_recording(found: Duplicate) -> bool:
-    """Whether subtracting one from the other, filtered and in step, leaves less than a tenth."""
+    """Whether subtracting one from the other, filtered, in step and at its speed, leaves less than a tenth."""
     one, other = (np.concatenate(list(audio.read(sound.path, RATE))) for sound in (found.first, found.second))
-    start = round(found.relation.start_s * RATE)
-    n = min(len(one) - max(start, 0), len(other) - max(-start, 0))
+    if "speed" not in found.relation.kinds:
+        return left_db(one, other, round(found.relation.start_s * RATE)) < -10
+    for speed in found.relation.parameters["speed"] * (1 + SPEED_STEPS):
+        slowed = soxr.resample(other, RATE, RATE * speed)
+        if left_db(one, slowed, best_lag(one, slowed, found.relation.start_s)) < -10:
+            return True
+    return False
+
+
+def best_lag(one: np.ndarray, other: np.ndarray, start_s: float) -> int:
+    """The lag within a twentieth of a second at which two signals correlate best."""
+    products = np.abs(signal.correlate(one, other, method="fft"))
+    lags = np.arange(1 - len(other), len(one))
+    return int(lags[np.argmax(products * (np.abs(lags - start_s * RATE) <= RATE / 20))])
+
+
+def left_db(one: np.ndarray, other: np.ndarray, lag: int) -> float:
+    """What subtraction leaves where they overlap."""
+    n = min(len(one) - max(lag, 0), len(other) - max(-lag, 0))
     if n < RATE // 50:
-        return False
-    one, other = one[max(start, 0) :][:n], other[max(-start, 0) :][:n]
-    return min(change.left_db for change in changes(one, in_step(one, other))) < -10
+        return 0.0
+    one, other = one[max(lag, 0) :][:n], other[max(-lag, 0) :][:n]
+    return min(change.left_db for change in changes(one, in_step(one, other)))
 
 
 def report(planted: Sequence[Planted], found: dict[tuple[Path, Path], Duplicate]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp, log, log2, log10
 
 import numpy as np
@@ -11,9 +11,10 @@ import numpy as np
 from soundalike import audio
 from soundalike.duplicates.align import Alignment, align, alike, in_step
 from soundalike.duplicates.changes import Changes, changes, coherence
-from soundalike.duplicates.prints import BLOCK_S, RATE, Print, Store, whiten
+from soundalike.duplicates.prints import BANDS_S, BLOCK_S, RATE, Print, Store, whiten
+from soundalike.duplicates.texture import Texture, texture
 from soundalike.duplicates.values import Kind, Recording, Relation
-from soundalike.duplicates.warp import Warp, warp
+from soundalike.duplicates.warp import SPEEDS, Warp, warp
 from soundalike.types import F32
 
 # Weights of logistic regressions, fitted to the pairs that were proposed among 4,800 files that were made as in
@@ -21,8 +22,13 @@ from soundalike.types import F32
 # 1; the three of `alike`; log of the score beside the second place's; coherence; tens of dB that a filter of one
 # explains of the other, the worse way and the better; log10 of the seconds that overlap.
 _OF_WAVES = (-10.1, 3.6, 1.8, 0.8, 1.7, 1.8, 1.2, 2.2, 0.9)
-# 1; score, shape, at this lag, detail, the lesser of these two; log10 of the seconds that sound; pitch; tempo.
+# 1; score, shape, at this lag, detail, the lesser of these two; log10 of the seconds that sound; pitch; tempo: for
+# whether a closer look is worth the time.
 _OF_WARPS = (-9.9, 1.1, 3.7, 3.5, 3.9, 3.4, 2.8, 1.2, 1.9)
+_WORTH_TEXTURE = 0.02
+# 1; of the texture the mean, the least, by chance, log10 of the chunks; of the warp shape, at this lag, detail; pitch;
+# tempo.
+_OF_TEXTURES = (-12.9, 4.7, 3.2, -8.3, 6.8, 3.3, 6.3, 4.2, -1.2, -2.3)
 _MOST_EXPLAINED_DB = 30.0
 
 _LIKELY = 0.5  # no need to look further
@@ -30,7 +36,8 @@ _WORTH_A_LOOK = 0.25  # score of an alignment
 _NOT_PERIODIC = 1.08  # a recording fits at one place better than at all others
 _SAME = 0.9  # a score from which it may fit at several
 _LEAST_SEMITONES, _LEAST_STRETCH = 0.5, 0.02  # with less, the waves would have fitted
-_APART = {"tempo": 0.12, "speed": 0.2}  # semitones that a family allows beside what it says
+_APART = {"tempo": 0.15, "speed": 0.35}  # semitones that a family allows beside what it says
+_NEAR_SPEED, _NEAR_KEY = 0.03, 0.25
 _GAIN_DB, _FILTER_DB, _ALIKE_DB = 1.0, 4.0, -90.0
 _TOGETHER_S = 0.05
 _EXTRA_S = {True: 0.005, False: 0.1}  # of lossless files and others: coders add this much silence themselves
@@ -65,10 +72,16 @@ def relate(store: Store, first: Side, second: Side, *, may_be_warped: bool) -> R
     if relation is None or relation.sure < _LIKELY:
         warped = _of_warp(store, first, second) if may_be_warped else None
         return max((one for one in (relation, warped) if one is not None), key=lambda one: one.sure, default=None)
-    if abs(relation.start_s) < _TOGETHER_S and {"trimmed", "contained"} & set(relation.kinds):
-        warped = _of_warp(store, first, second)  # the onset may fit as it is, and the rest be drawn out
+    if may_be_warped and _may_be_stretched(first, second, relation):
+        warped = _of_warp(store, first, second, beyond=_texture_in_step(first, second, relation.start_s))
         return warped if warped is not None and warped.sure >= _LIKELY else relation
     return relation
+
+
+def _may_be_stretched(first: Side, second: Side, relation: Relation) -> bool:
+    """Whether two waves that fit are of other lengths, from their beginning on: an onset stays where tempo changes."""
+    ratio = first.recording.duration_s / max(second.recording.duration_s, 1e-6)
+    return abs(relation.start_s) < _TOGETHER_S and SPEEDS[0] < ratio < SPEEDS[1] and abs(ratio - 1) > _LEAST_STRETCH / 2
 
 
 def _logistic(weights: tuple[float, ...], *values: float) -> float:
@@ -193,22 +206,72 @@ def _heard(one: Recording, from_s: float, to_s: float, least_s: float) -> _Heard
 # The wave drawn out or shifted
 
 
-def _of_warp(store: Store, first: Side, second: Side) -> Relation | None:
+def _of_warp(store: Store, first: Side, second: Side, beyond: float = -1.0) -> Relation | None:
+    """Compare at another pitch, tempo or speed; None unless textures agree better than so far."""
     sounding = [side.print.end_s - side.print.start_s for side in (first, second)]
     ratios = first.recording.duration_s / max(second.recording.duration_s, 1e-6), sounding[0] / sounding[1]
     found = warp(store.bands_of(first.print), store.bands_of(second.print), ratios)
-    if found is None or not _is_plain(found):
+    if found is None or not _is_plain(found) or _first_guess(found, min(sounding)) < _WORTH_TEXTURE:
         return None
-    lesser, sounding_s = min(found.at_this_lag, found.detail), log10(max(min(sounding), 0.01))
-    evidence = found.score, found.shape, found.at_this_lag, found.detail, lesser, sounding_s
-    sure = _logistic(_OF_WARPS, *evidence, found.family == "pitch", found.family == "tempo")
+    heads = _head(first), _head(second)
+    looks = [(texture(*heads, one.semitones, one.speed, one.lag_s), one) for one in _near(found, ratios)]
+    best, found = max(looks, key=lambda look: -1.0 if look[0] is None else look[0].mean)
+    if best is None or best.mean <= beyond:
+        return None
     parameters = {
         "pitch": {"semitones": found.semitones},
         "tempo": {"speed": found.speed},
         "speed": {"speed": found.speed, "semitones": 12 * log2(found.speed)},
     }[found.family]
     start_s = first.print.start_s - second.print.start_s / found.speed + found.lag_s
-    return Relation((found.family,), sure, start_s, parameters)
+    return Relation((found.family,), _sure_of_texture(best, found), start_s, parameters)
+
+
+def _first_guess(found: Warp, sounding_s: float) -> float:
+    lesser, long = min(found.at_this_lag, found.detail), log10(max(sounding_s, 0.01))
+    evidence = found.score, found.shape, found.at_this_lag, found.detail, lesser, long
+    return _logistic(_OF_WARPS, *evidence, found.family == "pitch", found.family == "tempo")
+
+
+def _sure_of_texture(of: Texture, found: Warp) -> float:
+    evidence = of.mean, of.least, of.by_chance, log10(of.n_chunks), found.shape, found.at_this_lag, found.detail
+    return _logistic(_OF_TEXTURES, *evidence, found.family == "pitch", found.family == "tempo")
+
+
+def _near(found: Warp, ratios: tuple[float, float]) -> Iterator[Warp]:
+    """What was found, and the same with the numbers that durations, the pitch or a keyboard suggest."""
+    if found.family == "pitch":
+        near = {found.semitones, *({float(round(found.semitones))} if _is_near_a_key(found.semitones) else ())}
+        yield from (replace(found, semitones=one) for one in sorted(near))
+        return
+    suggested = (*ratios, 2 ** (found.semitones / 12)) if found.family == "speed" else ratios
+    near = {one for one in suggested if abs(one / found.speed - 1) < _NEAR_SPEED and abs(one - 1) >= _LEAST_STRETCH}
+    for speed in sorted({found.speed, *near}):
+        yield replace(found, speed=speed, semitones=12 * log2(speed) if found.family == "speed" else 0.0)
+
+
+def _is_near_a_key(semitones: float) -> bool:
+    return round(semitones) != 0 and abs(semitones - round(semitones)) < _NEAR_KEY
+
+
+def _texture_in_step(first: Side, second: Side, start_s: float) -> float:
+    """How far textures agree where the waves fit."""
+    lag_s = second.print.start_s + start_s - first.print.start_s
+    found = texture(_head(first), _head(second), 0.0, 1.0, lag_s)
+    return -1.0 if found is None else found.mean
+
+
+def _head(side: Side) -> F32:
+    """Read the first seconds of what sounds, as many as bands are kept of."""
+    first, last = round(side.print.start_s * RATE), round(min(side.print.end_s, side.print.start_s + BANDS_S) * RATE)
+    kept, at = [np.zeros(0, np.float32)], 0
+    with audio.read(side.recording.path, RATE) as sound:
+        for block in sound:
+            kept.append(block[max(0, first - at) : max(0, last - at)])
+            at += len(block)
+            if at >= last:
+                break
+    return np.concatenate(kept)
 
 
 def _is_plain(found: Warp) -> bool:

@@ -98,7 +98,7 @@ def _candidates(first: F32, second: F32, ratios: Sequence[float]) -> Iterator[Ca
 def _coarse(bands: F32) -> F32:
     """Fewer frames of a long sound."""
     n = bands.shape[1] // _COARSE
-    if n < 25:
+    if n < 100:  # the grain of a short noise is all there is of it
         return bands
     parts = (bands[:, at : n * _COARSE : _COARSE] for at in range(_COARSE))
     means: F32 = np.add.reduce(list(parts)) / np.float32(_COARSE)
