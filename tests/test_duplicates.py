@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import orjson
 import pytest
+import soxr
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -40,6 +41,7 @@ from soundalike.duplicates.align import correlation, in_step, score_at
 from soundalike.duplicates.changes import coherence
 from soundalike.duplicates.prints import RATE, Store, log_bands, spectra
 from soundalike.duplicates.relation import Side, relate
+from soundalike.duplicates.texture import details, texture
 from soundalike.duplicates.warp import warp
 from soundalike.errors import LibraryBusy, LibraryError, SoundalikeError
 from soundalike.library import Library
@@ -278,6 +280,47 @@ def test_bands_that_are_drawn_out_are_found_at_their_tempo(speed: float) -> None
 
 
 # Groups
+
+
+@pytest.mark.parametrize(("semitones", "speed"), [(2.0, 2 ** (2 / 12)), (-0.5, 2 ** (-0.5 / 12))])
+def test_texture_stays_at_another_speed_and_is_another_in_another_take(semitones: float, speed: float) -> None:
+    one, other = (
+        signal.lfilter([1.0], [1.0, -0.9], np.random.default_rng(seed).standard_normal(RATE)).astype(np.float32)
+        for seed in (0, 1)
+    )
+    faster = soxr.resample(one, RATE * speed, RATE)
+    same = texture(details(one), details(faster, semitones, speed), 0.0)
+    another = texture(details(other), details(faster, semitones, speed), 0.0)
+    assert same is not None and same.mean > 0.9 and same.least > 0.9 and abs(same.by_chance) < 0.2
+    assert another is not None and another.mean < 0.2
+    assert texture(details(one), details(faster, semitones, speed), 2.0) is None
+
+
+def test_an_onset_that_stays_is_not_taken_for_a_cut(source: tuple[Path, F32], tmp_path: Path) -> None:
+    """The first moment fits as it is, as after a vocoder that holds onsets; the rest is drawn out."""
+    held = 3000
+    slower = vocoded(source[1][held:], 0.9)
+    copy = np.concatenate([source[1][:held], slower])[:, None].astype(np.float32)
+    found = compared(source[0], write_sound(tmp_path / "slower.wav", copy, WHOLE))
+    assert found is not None
+    assert found.kinds == ("tempo",)
+    assert found.parameters["speed"] == pytest.approx(0.9, abs=0.02)
+
+
+def vocoded(samples: F32, speed: float) -> F32:
+    """A plain phase vocoder (Flanagan and Golden, 1966), at another tempo."""
+    n_fft, hop = 2048, 256
+    window = np.hanning(n_fft)
+    padded = np.pad(samples, n_fft)
+    starts = np.arange(0, len(padded) - n_fft - hop, hop * speed)
+    phase, out = np.zeros(n_fft // 2 + 1), np.zeros(len(starts) * hop + n_fft)
+    for i, start in enumerate(starts.astype(int)):
+        before, here = (np.fft.rfft(window * padded[at : at + n_fft]) for at in (start, start + hop))
+        phase = np.angle(before) if i == 0 else phase + np.angle(here) - np.angle(before)
+        out[i * hop : i * hop + n_fft] += window * np.fft.irfft(np.abs(here) * np.exp(1j * phase))
+    n = round(len(samples) / speed)
+    stretched: F32 = (out[round(n_fft / speed) :][:n] / 3).astype(np.float32)
+    return stretched
 
 
 def of(name: str, **changes: object) -> Recording:

@@ -12,7 +12,7 @@ from soundalike import audio
 from soundalike.duplicates.align import Alignment, align, alike, in_step
 from soundalike.duplicates.changes import Changes, changes, coherence
 from soundalike.duplicates.prints import BANDS_S, BLOCK_S, RATE, Print, Store, whiten
-from soundalike.duplicates.texture import Texture, texture
+from soundalike.duplicates.texture import Texture, agreement, details, texture
 from soundalike.duplicates.values import Kind, Recording, Relation
 from soundalike.duplicates.warp import SPEEDS, Warp, warp
 from soundalike.types import F32
@@ -28,7 +28,7 @@ _OF_WARPS = (-9.9, 1.1, 3.7, 3.5, 3.9, 3.4, 2.8, 1.2, 1.9)
 _WORTH_TEXTURE = 0.02
 # 1; of the texture the mean, the least, by chance, log10 of the chunks; of the warp shape, at this lag, detail; pitch;
 # tempo.
-_OF_TEXTURES = (-12.9, 4.7, 3.2, -8.3, 6.8, 3.3, 6.3, 4.2, -1.2, -2.3)
+_OF_TEXTURES = (-9.2, 3.1, 2.7, -2.8, 4.4, 1.9, 4.7, 3.4, -0.8, -1.5)
 _MOST_EXPLAINED_DB = 30.0
 
 _LIKELY = 0.5  # no need to look further
@@ -213,10 +213,11 @@ def _of_warp(store: Store, first: Side, second: Side, beyond: float = -1.0) -> R
     found = warp(store.bands_of(first.print), store.bands_of(second.print), ratios)
     if found is None or not _is_plain(found) or _first_guess(found, min(sounding)) < _WORTH_TEXTURE:
         return None
-    heads = _head(first), _head(second)
-    looks = [(texture(*heads, one.semitones, one.speed, one.lag_s), one) for one in _near(found, ratios)]
-    best, found = max(looks, key=lambda look: -1.0 if look[0] is None else look[0].mean)
-    if best is None or best.mean <= beyond:
+    here, there = details(_head(first)), _head(second)
+    looks = [(one, details(there, one.semitones, one.speed)) for one in _near(found, ratios)]
+    found, best = max(looks, key=lambda look: sum(agreement(here, look[1], look[0].lag_s)))
+    closer = texture(here, best, found.lag_s)
+    if closer is None or closer.mean <= beyond:
         return None
     parameters = {
         "pitch": {"semitones": found.semitones},
@@ -224,7 +225,7 @@ def _of_warp(store: Store, first: Side, second: Side, beyond: float = -1.0) -> R
         "speed": {"speed": found.speed, "semitones": 12 * log2(found.speed)},
     }[found.family]
     start_s = first.print.start_s - second.print.start_s / found.speed + found.lag_s
-    return Relation((found.family,), _sure_of_texture(best, found), start_s, parameters)
+    return Relation((found.family,), _sure_of_texture(closer, found), start_s, parameters)
 
 
 def _first_guess(found: Warp, sounding_s: float) -> float:
@@ -257,8 +258,8 @@ def _is_near_a_key(semitones: float) -> bool:
 def _texture_in_step(first: Side, second: Side, start_s: float) -> float:
     """How far textures agree where the waves fit."""
     lag_s = second.print.start_s + start_s - first.print.start_s
-    found = texture(_head(first), _head(second), 0.0, 1.0, lag_s)
-    return -1.0 if found is None else found.mean
+    scores = agreement(details(_head(first)), details(_head(second)), lag_s)
+    return float(np.mean(scores)) if scores else -1.0
 
 
 def _head(side: Side) -> F32:

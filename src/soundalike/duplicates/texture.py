@@ -20,9 +20,9 @@ from soundalike.types import F32
 N_FFT, HOP = 1024, 128
 _BINS = slice(4, round(7000 / RATE * N_FFT))
 _NEIGHBORS = 15  # bins that each is seen beside
-_CHUNK = 24  # frames
-_LEAST_FRAMES = 4
+_CHUNK, _LEAST_CHUNK = 24, 4  # frames
 _SLACK = 6  # frames: a vocoder holds onsets where they were, and drifts between them
+_FAR = 24  # frames: where nothing fits but by chance
 _FLOOR = 1e-3  # of the strongest bin
 
 
@@ -36,68 +36,80 @@ class Texture:
     n_chunks: int
 
 
-def texture(first: F32, second: F32, semitones: float, speed: float, lag_s: float) -> Texture | None:
-    """Compare two sounds.
+def details(samples: F32, semitones: float = 0.0, speed: float = 1.0) -> F32:
+    """Log-magnitudes, each beside its neighbors in frequency.
 
     Parameters
     ----------
-    first, second : (n,) samples at `RATE`
-    semitones : how much higher the second is
-    speed : how much faster it is
-    lag_s : where it begins, on the clock of the first
+    samples : (n,) at `RATE`
+    semitones, speed : how much higher and faster the sound is than it shall be seen
 
     Returns
     -------
-    None if too little overlaps
+    (n_frames, n_bins), `HOP` samples of what it shall be from frame to frame
     """
     ratio = 2 ** (semitones / 12)
     if semitones:
-        second = soxr.resample(second, RATE, RATE * ratio, "MQ")
-    one, other = _details(first, HOP), _details(second, HOP * ratio / speed)
-    at, far = round(lag_s * RATE / HOP), []
-    found = []
-    for start in range(0, len(other) - _LEAST_FRAMES + 1, _CHUNK):
-        chunk = other[start : start + _CHUNK]
-        found.append(_best(one, chunk, start + at))
-        far += [_best(one, chunk, start + at + off) for off in (-4 * _SLACK, 4 * _SLACK)]
-    kept = sorted(score for score in found if score is not None)
-    if not kept:
-        return None
-    chance = [score for score in far if score is not None]
-    return Texture(
-        float(np.mean(kept)), kept[min(1, len(kept) - 1)], float(np.mean(chance)) if chance else 0.0, len(kept)
-    )
-
-
-def _details(samples: F32, hop: float) -> F32:
-    """Log-magnitudes ``(n_frames, n_bins)``, each beside its neighbors, at frames so many samples apart."""
+        samples = soxr.resample(samples, RATE, RATE * ratio, "MQ")
+    hop = HOP * ratio / speed
     n_frames = int(len(samples) / hop) + 1
     padded = np.pad(samples, (N_FFT // 2, N_FFT))
     starts = np.minimum(np.round(np.arange(n_frames) * hop).astype(np.int64), len(padded) - N_FFT)
     frames = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[starts]
     sizes = np.abs(fft.rfft(frames * np.hanning(N_FFT).astype(np.float32), axis=1))
     levels = np.log(sizes + sizes.max() * np.float32(_FLOOR) + np.float32(1e-12))
-    details: F32 = (levels - ndimage.uniform_filter1d(levels, _NEIGHBORS, axis=1, mode="nearest"))[:, _BINS]
-    return details
+    flat: F32 = (levels - ndimage.uniform_filter1d(levels, _NEIGHBORS, axis=1, mode="nearest"))[:, _BINS]
+    return flat
 
 
-def _best(one: F32, chunk: F32, at: int) -> float | None:
-    """Correlation of a chunk with what lies near a place, at the best of a few lags."""
-    scores = []
-    for start in range(at - _SLACK, at + _SLACK + 1):
-        here = one[max(start, 0) : max(start + len(chunk), 0)]
-        there = chunk[max(-start, 0) :][: len(here)]
-        if len(there) >= _LEAST_FRAMES:
-            here, there = _without_slope(here), _without_slope(there)
-            energy = float(np.vdot(here, here)) * float(np.vdot(there, there))
-            scores.append(float(np.vdot(here, there)) / max(energy, 1e-12) ** 0.5)
-    return max(scores, default=None)
+def agreement(one: F32, other: F32, lag_s: float) -> list[float]:
+    """Correlate each chunk of the second of two `details` with the first, at the best of a few lags.
+
+    Parameters
+    ----------
+    lag_s : where the second begins, on the clock of the first
+
+    Returns
+    -------
+    one score for each chunk that overlaps
+    """
+    room, at, scores = _CHUNK + _SLACK, round(lag_s * RATE / HOP), []
+    padded = np.pad(one, ((room, room), (0, 0)))
+    for start in range(0, len(other) - _LEAST_CHUNK + 1, _CHUNK):
+        chunk = _without_line(other[start : start + _CHUNK])
+        first = start + at
+        if min(first + len(chunk), len(one)) - max(first, 0) >= _LEAST_CHUNK:
+            windows = np.lib.stride_tricks.sliding_window_view(padded, len(chunk), axis=0)
+            scores.append(_best(windows[max(0, first + room - _SLACK) : first + room + _SLACK + 1], chunk))
+    return scores
 
 
-def _without_slope(details: F32) -> F32:
+def texture(one: F32, other: F32, lag_s: float) -> Texture | None:
+    """Say how far two `details` agree; None if too little overlaps."""
+    scores = sorted(agreement(one, other, lag_s))
+    if not scores:
+        return None
+    off_s = _FAR * HOP / RATE
+    chance = [score for off in (-off_s, off_s) for score in agreement(one, other, lag_s + off)]
+    by_chance = float(np.mean(chance)) if chance else 0.0
+    return Texture(float(np.mean(scores)), scores[min(1, len(scores) - 1)], by_chance, len(scores))
+
+
+def _best(windows: F32, chunk: F32) -> float:
+    """Best correlation of a chunk ``(n, n_bins)`` with windows ``(n_lags, n_bins, n)``, each beside its own lines."""
+    time = _time(len(chunk))
+    products = np.einsum("lbn,nb->l", windows, chunk)
+    energies = np.einsum("lbn,lbn->l", windows, windows) - np.square(windows.sum(2)).sum(1) / len(chunk)
+    energies -= np.square(windows @ time).sum(1) / (time @ time)
+    return float((products / np.sqrt(np.maximum(energies * np.vdot(chunk, chunk), 1e-6))).max())
+
+
+def _without_line(chunk: F32) -> F32:
     """Take from every bin its mean and its slope over time: any two notes die away."""
-    n = len(details)
-    time = np.arange(n, dtype=np.float32) - np.float32((n - 1) / 2)
-    slopes = time @ details / np.float32(time @ time)
-    left: F32 = details - details.mean(0) - time[:, None] * slopes
-    return left
+    time = _time(len(chunk))
+    flat: F32 = chunk - chunk.mean(0) - time[:, None] * (time @ chunk / (time @ time))
+    return flat
+
+
+def _time(n: int) -> F32:
+    return np.arange(n, dtype=np.float32) - np.float32((n - 1) / 2)
