@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import soxr
 from scipy import fft, ndimage
 
+from soundalike import audio
 from soundalike.duplicates.prints import RATE
 from soundalike.types import F32
 
@@ -50,7 +50,7 @@ def details(samples: F32, semitones: float = 0.0, speed: float = 1.0) -> F32:
     """
     ratio = 2 ** (semitones / 12)
     if semitones:
-        samples = soxr.resample(samples, RATE, RATE * ratio, "MQ")
+        samples = audio.resample(samples, RATE, round(RATE * ratio))
     hop = HOP * ratio / speed
     n_frames = int(len(samples) / hop) + 1
     padded = np.pad(samples, (N_FFT // 2, N_FFT))
