@@ -27,7 +27,7 @@ from torch.nn.functional import normalize
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 from calibrate import half_of, labelled
-from networks import Backbone, TextTower, load_minilm, load_teacher
+from networks import Backbone, TextTower, load_minilm, load_teacher, load_text
 from quality import plain, probe, retrieval, zero_shot
 from soundalike import audio
 from soundalike.folders import find_sounds
@@ -143,12 +143,11 @@ def main() -> None:
     args = parser.parse_args()
     tokenizer = Tokenizer.from_file(str(args.minilm / "tokenizer.json"))
     tokenizer.enable_padding()
-    text = TextTower()
-    text.load_state_dict(torch.load(args.text, weights_only=True)["tower"])
+    text = load_text(args.text)
     with args.labels.open() as file:
         names = [row["display_name"] for row in csv.DictReader(file)]
     head = load_teacher(args.teacher).classifier[5]
-    parts = Parts(head, names, load_minilm(args.minilm / "model.safetensors").eval(), text.eval(), tokenizer)
+    parts = Parts(head, names, load_minilm(args.minilm / "model.safetensors").eval(), text, tokenizer)
     sides: dict[str, Side] = {"model": model_side, "starting point": starting_point}
     report = {"held out": held_out(args, parts, sides)}
     if args.folder:

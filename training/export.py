@@ -2,6 +2,8 @@
 
     python training/export.py --teacher TEACHER.pt --space SPACE.npz --text TEXT.pt --minilm FOLDER --out FOLDER
 
+TEXT may also be a text.onnx of before: what its words mean does not depend on the space, only where the classes lie.
+
 The audio tower is float32 with its batch norms folded in. The text tower keeps its matrices as 8-bit integers with one
 scale a row; they are widened when the file is loaded and everything is computed in float32, so that no vector
 depends on what else is in a batch. Prints the lines that belong on the model's card.
@@ -21,7 +23,7 @@ import onnxruntime
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from networks import AudioTower, TextTower, load_teacher
+from networks import AudioTower, TextTower, load_teacher, load_text
 
 OPSET = 17
 TOLERANCE = 1e-5
@@ -38,11 +40,11 @@ def audio_tower(teacher: Path, space: Path) -> AudioTower:
     return tower.eval()
 
 
-def text_tower(checkpoint: Path) -> TextTower:
-    """The trained tower with its matrices rounded to 8 bits."""
-    tower = TextTower()
-    tower.load_state_dict(torch.load(checkpoint, weights_only=True)["tower"])
+def text_tower(trained: Path, space: Path) -> TextTower:
+    """The trained tower, with the classes where the space has them, and its matrices rounded to 8 bits."""
+    tower = load_text(trained)
     with torch.no_grad():
+        tower.classes.copy_(torch.from_numpy(np.load(space)["classes"]))
         tower.positions.weight = torch.nn.Parameter(tower.positions.weight[:N_POSITIONS])
         for parameter in tower.parameters():
             if parameter.ndim == 2 and parameter.numel() >= SMALL:
@@ -137,7 +139,7 @@ def main() -> None:
     onnx.save(to_onnx(audio, torch.randn(2, 128, 400), "mel", {0: "n", 2: "frames"}), args.out / "audio.onnx")
     mels = [torch.randn(n, 128, t) for n, t in ((1, 30), (3, 100), (4, 1000))]
     check(args.out / "audio.onnx", audio, mels, bitwise=True)
-    text = text_tower(args.text)
+    text = text_tower(args.text, args.space)
     ids = torch.randint(1000, 20000, (2, 9))
     onnx.save(pack(to_onnx(text, ids, "ids", {0: "n", 1: "tokens"})), args.out / "text.onnx")
     lines = [torch.randint(1000, 20000, (n, t)) for n, t in ((1, 3), (3, 12), (2, 64))]

@@ -107,3 +107,32 @@ def load_minilm(path: Path) -> TextTower:
     if unexpected or any(not name.startswith(("project.", "classes")) for name in missing):
         raise ValueError(f"{path}: not all-MiniLM-L6-v2: missing {missing}, unexpected {unexpected}")
     return model
+
+
+def load_text(path: Path) -> TextTower:
+    """The trained text tower: a checkpoint of train_text.py, or a ``text.onnx`` of export.py read back."""
+    tower = TextTower()
+    if path.suffix != ".onnx":
+        tower.load_state_dict(torch.load(path, weights_only=True)["tower"])
+        return tower.eval()
+    state = _state_of(path)
+    tower.positions = nn.Embedding(*state["positions.weight"].shape)
+    tower.load_state_dict(state)
+    return tower.eval()
+
+
+def _state_of(path: Path) -> dict[str, Tensor]:
+    """Parameters of the text tower in a ``text.onnx``, its 8-bit matrices widened."""
+    import onnx
+    from onnx import numpy_helper
+
+    graph = onnx.load(path).graph
+    kept = {tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy()) for tensor in graph.initializer}
+    small = [name[:-2] for name in kept if name.endswith("_q")]
+    state = kept | {name: kept[f"{name}_q"] * kept[f"{name}_s"] for name in small}
+    added = {name: node.input for node in graph.node if node.op_type == "Add" for name in node.input}
+    for node in graph.node:
+        if node.op_type == "MatMul" and node.input[1] in small and node.input[1] != "classes":
+            (bias,) = [name for name in added[node.output[0]] if name.endswith(".bias")]
+            state[bias.removesuffix("bias") + "weight"] = state[node.input[1]].T  # traced as (in, out), unnamed
+    return {name: state[name] for name in TextTower().state_dict()}

@@ -133,6 +133,19 @@ def test_text_tower_learns_and_exports(tmp_path: Path) -> None:
     check(tmp_path / "text.onnx", tower, [torch.randint(0, 20, (2, 7))], bitwise=False)
 
 
+def test_the_shipped_text_tower_reads_back(tmp_path: Path) -> None:
+    from export import check, text_tower
+    from networks import load_text
+    from soundalike.models.cards import POCKET, folder_of
+
+    shipped, space = folder_of(POCKET) / "text.onnx", tmp_path / "space.npz"
+    tower, ids = load_text(shipped), torch.randint(1000, 20000, (3, 12))
+    check(shipped, tower, [ids], bitwise=False)
+    np.savez(space, classes=tower.classes.flip(1).numpy())
+    with torch.no_grad():  # another space, the same meanings
+        torch.testing.assert_close(text_tower(shipped, space)(ids), tower(ids).flip(1), rtol=0, atol=1e-5)
+
+
 def test_phrases_are_well_formed() -> None:
     from words import mixture_matrix, read_phrases
 
