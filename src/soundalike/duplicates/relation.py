@@ -38,6 +38,7 @@ _SAME = 0.9  # a score from which it may fit at several
 _LEAST_SEMITONES, _LEAST_STRETCH = 0.5, 0.02  # with less, the waves would have fitted
 _APART = {"tempo": 0.15, "speed": 0.35}  # semitones that a family allows beside what it says
 _NEAR_SPEED, _NEAR_KEY = 0.03, 0.25
+_LENGTHS_SAY_SO = 0.05  # of the agreement
 _GAIN_DB, _FILTER_DB, _ALIKE_DB = 1.0, 4.0, -90.0
 _TOGETHER_S = 0.05
 _EXTRA_S = {True: 0.005, False: 0.1}  # of lossless files and others: coders add this much silence themselves
@@ -74,7 +75,7 @@ def relate(store: Store, first: Side, second: Side, *, may_be_warped: bool) -> R
         return max((one for one in (relation, warped) if one is not None), key=lambda one: one.sure, default=None)
     if may_be_warped and _may_be_stretched(first, second, relation):
         warped = _of_warp(store, first, second, beyond=_texture_in_step(first, second, relation.start_s))
-        return warped if warped is not None and warped.sure >= _LIKELY else relation
+        return relation if warped is None else replace(warped, sure=max(warped.sure, relation.sure))
     return relation
 
 
@@ -215,7 +216,7 @@ def _of_warp(store: Store, first: Side, second: Side, beyond: float = -1.0) -> R
         return None
     here, there = details(_head(first)), _head(second)
     looks = [(one, details(there, one.semitones, one.speed)) for one in _near(found, ratios)]
-    found, best = max(looks, key=lambda look: sum(agreement(here, look[1], look[0].lag_s)))
+    found, best = max(looks, key=lambda look: _worth(look[0], agreement(here, look[1], look[0].lag_s), ratios[0]))
     closer = texture(here, best, found.lag_s)
     if closer is None or closer.mean <= beyond:
         return None
@@ -249,6 +250,11 @@ def _near(found: Warp, ratios: tuple[float, float]) -> Iterator[Warp]:
     near = {one for one in suggested if abs(one / found.speed - 1) < _NEAR_SPEED and abs(one - 1) >= _LEAST_STRETCH}
     for speed in sorted({found.speed, *near}):
         yield replace(found, speed=speed, semitones=12 * log2(speed) if found.family == "speed" else 0.0)
+
+
+def _worth(one: Warp, scores: list[float], ratio: float) -> float:
+    """Agreement, and something for the speed that the lengths of the files say."""
+    return (float(np.mean(scores)) if scores else -1.0) + _LENGTHS_SAY_SO * (one.speed == ratio)
 
 
 def _is_near_a_key(semitones: float) -> bool:
