@@ -37,7 +37,7 @@ def coded(suffix: str, codec: str | None = None, rate: int | None = None, **opti
     def write(folder: Path, x: F32, own_rate: int) -> Path:
         to = rate or own_rate
         samples = x if to == own_rate else audio.resample(x, own_rate, to)
-        return write_sound(folder / f"coded{codec}{suffix}", samples, to, codec, **options)
+        return write_sound(folder / f"coded{codec}{options.get('bit_rate', '')}{suffix}", samples, to, codec, **options)
 
     return write
 
@@ -66,6 +66,7 @@ COPIES: dict[str, Copy] = {
     "AIFF": coded(".aiff"),
     "ALAC": coded(".m4a", "alac"),
     "MP3 128 kbit/s": coded(".mp3", rate=44_100, bit_rate=128_000),
+    "MP3 64 kbit/s": coded(".mp3", rate=44_100, bit_rate=64_000),
     "AAC 128 kbit/s": coded(".m4a", rate=44_100, bit_rate=128_000),
     "Opus 96 kbit/s": coded(".opus", rate=48_000, bit_rate=96_000),
     "48 kHz master": at_rate(48_000),
