@@ -74,7 +74,7 @@ def relate(store: Store, first: Side, second: Side, *, may_be_warped: bool) -> R
         warped = _of_warp(store, first, second) if may_be_warped else None
         return max((one for one in (relation, warped) if one is not None), key=lambda one: one.sure, default=None)
     if may_be_warped and _may_be_stretched(first, second, relation):
-        warped = _of_warp(store, first, second, beyond=_texture_in_step(first, second, relation.start_s))
+        warped = _of_warp(store, first, second, fits_at=relation.start_s)
         return relation if warped is None else replace(warped, sure=max(warped.sure, relation.sure))
     return relation
 
@@ -207,26 +207,41 @@ def _heard(one: Recording, from_s: float, to_s: float, least_s: float) -> _Heard
 # The wave drawn out or shifted
 
 
-def _of_warp(store: Store, first: Side, second: Side, beyond: float = -1.0) -> Relation | None:
-    """Compare at another pitch, tempo or speed; None unless textures agree better than so far."""
+def _of_warp(store: Store, first: Side, second: Side, fits_at: float | None = None) -> Relation | None:
+    """Compare at another pitch, tempo or speed; None if textures agree as well where the waves fit as they are."""
     sounding = [side.print.end_s - side.print.start_s for side in (first, second)]
     ratios = first.recording.duration_s / max(second.recording.duration_s, 1e-6), sounding[0] / sounding[1]
     found = warp(store.bands_of(first.print), store.bands_of(second.print), ratios)
     if found is None or not _is_plain(found) or _first_guess(found, min(sounding)) < _WORTH_TEXTURE:
         return None
-    here, there = details(_head(first)), _head(second)
-    looks = [(one, details(there, one.semitones, one.speed)) for one in _near(found, ratios)]
-    found, best = max(looks, key=lambda look: _worth(look[0], agreement(here, look[1], look[0].lag_s), ratios[0]))
-    closer = texture(here, best, found.lag_s)
-    if closer is None or closer.mean <= beyond:
+    looked = _look_closer(first, second, found, ratios, fits_at)
+    if looked is None:
         return None
+    found, sure = looked
     parameters = {
         "pitch": {"semitones": found.semitones},
         "tempo": {"speed": found.speed},
         "speed": {"speed": found.speed, "semitones": 12 * log2(found.speed)},
     }[found.family]
     start_s = first.print.start_s - second.print.start_s / found.speed + found.lag_s
-    return Relation((found.family,), _sure_of_texture(closer, found), start_s, parameters)
+    return Relation((found.family,), sure, start_s, parameters)
+
+
+def _look_closer(
+    first: Side, second: Side, found: Warp, ratios: tuple[float, float], fits_at: float | None
+) -> tuple[Warp, float] | None:
+    """Give the numbers at which textures agree best, and how sure that is."""
+    here, there = details(_head(first)), _head(second)
+    looks = [(one, details(there, one.semitones, one.speed)) for one in _near(found, ratios)]
+    found, best = max(looks, key=lambda look: _worth(look[0], agreement(here, look[1], look[0].lag_s), ratios[0]))
+    closer = texture(here, best, found.lag_s)
+    if closer is None:
+        return None
+    if fits_at is not None:
+        lag_s = second.print.start_s + fits_at - first.print.start_s
+        if closer.mean <= _mean(agreement(here, details(there), lag_s)):
+            return None
+    return found, _sure_of_texture(closer, found)
 
 
 def _first_guess(found: Warp, sounding_s: float) -> float:
@@ -254,18 +269,15 @@ def _near(found: Warp, ratios: tuple[float, float]) -> Iterator[Warp]:
 
 def _worth(one: Warp, scores: list[float], ratio: float) -> float:
     """Agreement, and something for the speed that the lengths of the files say."""
-    return (float(np.mean(scores)) if scores else -1.0) + _LENGTHS_SAY_SO * (one.speed == ratio)
+    return _mean(scores) + _LENGTHS_SAY_SO * (one.speed == ratio)
+
+
+def _mean(scores: list[float]) -> float:
+    return sum(scores) / len(scores) if scores else -1.0
 
 
 def _is_near_a_key(semitones: float) -> bool:
     return round(semitones) != 0 and abs(semitones - round(semitones)) < _NEAR_KEY
-
-
-def _texture_in_step(first: Side, second: Side, start_s: float) -> float:
-    """How far textures agree where the waves fit."""
-    lag_s = second.print.start_s + start_s - first.print.start_s
-    scores = agreement(details(_head(first)), details(_head(second)), lag_s)
-    return float(np.mean(scores)) if scores else -1.0
 
 
 def _head(side: Side) -> F32:
