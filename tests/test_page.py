@@ -253,12 +253,16 @@ def test_duplicates_are_kept_and_put_back(visit: Callable[..., Any], tmp_path: P
     assert copy.exists()
 
 
+def make_label(page: Any, name: str) -> None:
+    page.fill("[placeholder='New label']", name)
+    page.keyboard.press("Enter")
+
+
 def test_labels_are_learned(visit: Callable[..., Any], library: Path) -> None:
     page = visit(library)
     go(page, "Labels")
     for label in ("drum", "animal"):
-        page.fill("[placeholder='New label']", label)
-        page.keyboard.press("Enter")
+        make_label(page, label)
         for _ in range(2):
             until(page, "[...document.querySelectorAll('button')].some((one) => one.innerText === 'Example')")
             with page.expect_response(re.compile("/labels$")):
@@ -271,6 +275,25 @@ def test_labels_are_learned(visit: Callable[..., Any], library: Path) -> None:
     with page.expect_download() as coming:
         page.click("text=Save the classifier")
     assert coming.value.suggested_filename == "classifier.json"
+
+
+def test_a_new_label_is_not_offered_what_was_found_for_the_last(visit: Callable[..., Any], library: Path) -> None:
+    page = visit(library)
+    go(page, "Labels")
+    offered = page.locator("button", has_text=re.compile("^Example$"))
+    make_label(page, "drum")
+    until(page, "[...document.querySelectorAll('button')].some((one) => one.innerText === 'Example')")
+    held: list[Any] = []
+    page.route("**/search", lambda route: held.append(route))  # the answer for the next label is late
+    make_label(page, "animal")
+    until(page, "document.querySelector('#examples').innerText.includes('animal')")
+    assert offered.count() == 0
+    make_label(page, "bell")
+    until(page, "document.querySelector('#examples').innerText.includes('bell')")
+    with page.expect_response(re.compile("/search$")):
+        held[0].continue_()
+    page.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+    assert offered.count() == 0  # it came when another label was chosen
 
 
 def test_without_its_key_the_page_says_so(visit: Callable[..., Any], library: Path, browser: Any) -> None:
