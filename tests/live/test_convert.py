@@ -18,7 +18,7 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from random_networks import GOLDEN, SMALL_CLAP, decibels, keep, narrowed, seeded  # noqa: E402
-from references import REFERENCES, reference  # noqa: E402
+from references import REFERENCES, clone, reference  # noqa: E402
 from soundalike.models.convert import efficientat, graph, htsat, musicnn, panns, states, text, vggish, voice, waves  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
@@ -129,37 +129,28 @@ def test_cnn14_of_microsoft(tmp_path: Path) -> None:
     agree(ours, mel, expected, tmp_path / "audio.onnx", "mel", {0: "n", 2: "n_frames"}, [mel[:, :, :99]])
 
 
-def mobilenet_v1() -> Any:
-    """MobileNetV1 as section 3.1 of Howard et al. (2017) has it, with averages for strides and PANNs' names."""
-    nn = torch.nn
-    widths = (32, 64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
-    strides = (2, 1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
-    stem = nn.Sequential(nn.Conv2d(1, 32, 3, 1, 1, bias=False), nn.AvgPool2d(2), nn.BatchNorm2d(32), nn.ReLU())
-    blocks = [stem]
-    for n_in, n_out, stride in zip(widths, widths[1:], strides[1:], strict=False):
-        deep = [nn.Conv2d(n_in, n_in, 3, 1, 1, groups=n_in, bias=False), nn.AvgPool2d(stride)]
-        point = [nn.BatchNorm2d(n_in), nn.ReLU(), nn.Conv2d(n_in, n_out, 1, bias=False)]
-        blocks.append(nn.Sequential(*deep, *point, nn.BatchNorm2d(n_out), nn.ReLU()))
-    return nn.ModuleDict({
-        "bn0": nn.BatchNorm2d(64), "features": nn.Sequential(*blocks), "fc1": nn.Linear(1024, 1024),
-    })  # fmt: skip
-
-
 def test_mobilenet_v1_of_panns(tmp_path: Path) -> None:
-    model, mel = seeded(narrowed(mobilenet_v1(), 8)), decibels(2, 64, 101)
+    with clone("audioset_tagging_cnn/pytorch", "matplotlib", "matplotlib.pyplot") as load:
+        model = narrowed(load("models").MobileNetV1(32_000, 1024, 320, 64, 50, 14_000, 527), 8)
+    model.spectrogram_extractor = model.logmel_extractor = torch.nn.Identity()  # compared in test_frontend_live
+    seeded(model)
+    mel = decibels(2, 64, 101)
     with torch.no_grad():
-        x = model["bn0"](mel[:, :, :, None]).permute(0, 3, 2, 1)
-        x = model["features"](x).mean(3)
-        expected = torch.relu(model["fc1"](x.max(2).values + x.mean(2)))
+        expected = model(mel.transpose(1, 2)[:, None])["embedding"]
     ours, axes = panns.MobileNetV1(model.state_dict()), {0: "n", 2: "n_frames"}
     agree(ours, mel, expected, tmp_path / "audio.onnx", "mel", axes, [mel[:1, :, :64]])
 
 
 @pytest.mark.parametrize("width", [0.4, 1.0], ids=["mn04", "mn10"])
 def test_efficientat_finds_its_width(width: float, tmp_path: Path) -> None:
-    model, mel = seeded(efficientat.Backbone(width)), decibels(2, 128, 100)
+    if GOLDEN and width == 1.0:
+        pytest.skip("too large for a golden network")
+    pytest.importorskip("torchvision")
+    with clone("EfficientAT", "helpers", "helpers.utils") as load, mock.patch("builtins.print"):
+        model = seeded(load("models.mn.model").get_model(width_mult=width))
+    mel = decibels(2, 128, 100)
     with torch.no_grad():
-        expected = model(mel)[0]
+        expected = model(mel[:, None])[1]
     assert expected.shape[1] == round(960 * width)
     ours, axes = efficientat.Pooled(model.state_dict()), {0: "n", 2: "n_frames"}
     agree(ours, mel, expected, tmp_path / "audio.onnx", "mel", axes, [mel[:, :, :50]])
