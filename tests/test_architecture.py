@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -92,6 +93,13 @@ def test_rooms_import_only_from_above(path: Path) -> None:
             owners = OWNERS[package]
             is_owner = any(name == owner or name.startswith(f"{owner}.") for owner in owners)
             assert is_owner, f"{package} belongs to {owners}, not to {name}"
+
+
+def test_the_drawing_of_the_house_has_every_room() -> None:
+    text = (PACKAGE.parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    drawing = text.partition("    src/soundalike/\n")[2].partition("    frontend/")[0]
+    missing = [room for line in ROOMS for room in line if not re.search(rf"\b{room}\b[./, ]", drawing)]
+    assert missing == []
 
 
 def test_help_imports_nothing_heavy() -> None:

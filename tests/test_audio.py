@@ -493,7 +493,7 @@ def test_a_video_without_sound(tmp_path: Path) -> None:
         output.mux(stream.encode(None))
     error = failure(tmp_path / "a.mp4")
     assert error.code == "not_audio"
-    assert "without any sound" in error.reason
+    assert error.reason == "there is no sound in this mp4 file"
 
 
 def test_damaged(tmp_path: Path) -> None:

@@ -116,6 +116,11 @@ def test_the_verbs_are_those_of_the_table() -> None:
     assert call("--help").stdout.count("\n  ") >= len(COMMANDS)
 
 
+@pytest.mark.parametrize("group", [(), ("models",), ("labels",)], ids=" ".join)
+def test_what_each_verb_does_is_said_to_the_end(group: tuple[str, ...]) -> None:
+    assert "..." not in call(*group, "--help").stdout.partition("Commands:")[2]
+
+
 def test_version() -> None:
     assert call("--version").stdout == f"soundalike, version {__version__}\n"
 
@@ -125,7 +130,8 @@ def test_version() -> None:
     [
         ["nonsense"], ["embed"], ["embed", "in"], ["embed", "in", "-o", "out", "-f", "xml"],
         ["embed", "in", "-o", "out", "--workers", "0"], ["embed", "in", "-o", "out", "--level", "high"],
-        ["compare", "a.wav"], ["compare", "a.wav", "b.wav", "--text", "rain"], ["models", "nonsense"],
+        ["compare", "a.wav"], ["compare", "a.wav", "b.wav", "--text", "rain"], ["compare", "a.wav", "--text", " "],
+        ["query", "lance:x", "--text", ""], ["models", "nonsense"],
     ],
     ids=" ".join,
 )  # fmt: skip
@@ -195,6 +201,12 @@ def test_embed_with_json_prints_a_line_per_sound_on_stdout(sounds: Path) -> None
     assert lines(call("embed", "in", "-o", "out", "--json")) == []
 
 
+def test_words_in_the_place_of_a_sound_are_told_where_they_belong() -> None:
+    result = call("search", "rain on a roof")
+    assert result.exit_code == 2
+    assert "--text 'rain on a roof'" in result.stderr
+
+
 def test_failures_are_named_exit_with_1_and_can_be_tried_again(sounds: Path) -> None:
     (sounds / "bad.mp3").write_text("words")
     result = call("embed", "in", "-o", "out")
@@ -235,6 +247,7 @@ def test_another_level_rule_in_the_same_folder_is_refused(sounds: Path) -> None:
     (line,) = result.stderr.splitlines()
     assert load_bands().pipeline in line
     assert load_bands(level="none").pipeline in line
+    assert "--model pocket --level peak" in line
 
 
 def test_formats_and_segments_are_what_was_asked_for(sounds: Path) -> None:
@@ -287,7 +300,7 @@ def test_an_interrupt_exits_with_130_and_keeps_what_is_finished(sounds: Path, mo
 
     from soundalike.cli import embed as verb
 
-    monkeypatch.setattr(verb, "_event", interrupted)
+    monkeypatch.setattr(verb, "result_record", interrupted)
     result = call("embed", "in", "-o", "out", "--json")
     assert result.exit_code == 130
     assert result.stderr == "soundalike: interrupted; what was finished is kept\n"

@@ -196,8 +196,10 @@ def test_questions_without_an_answer(library: Library) -> None:
     same = next(library.sounds()).path
     with pytest.raises(ValueError, match="cancel each other"):
         library.search(same, unlike=[same])
-    with pytest.raises(ValueError, match="2 parts need 2 weights, not 1"):
+    with pytest.raises(ValueError, match="has 2 parts and needs as many weights, not 1"):
         library.search(text=["a", "b"], weights=[1])
+    with pytest.raises(ValueError, match="the text is empty"):
+        library.search(text=["a", " "])
     with pytest.raises(ValueError, match="no metric"):
         library.search(text="a", metric="manhattan")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"\(16,\), not \(3,\)"):

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 import av
 
 from soundalike.errors import SoundError
+from soundalike.readable import format_name
 from soundalike.types import SoundInfo
 
 # Self-contained formats that can hold sound. Left out on purpose: all that refer to other files or addresses
@@ -159,7 +160,7 @@ def choose_stream(path: Path, container: Any) -> Any:
     if not streams:
         if container.streams.audio:
             raise SoundError(path, "damaged", "its sound is in a coding that no decoder knows, or encrypted")
-        raise SoundError(path, "not_audio", f"a {container.format.name} file without any sound in it")
+        raise SoundError(path, "not_audio", f"there is no sound in this {format_name(container.format.name)} file")
     stream = streams[0]
     for other in container.streams:
         if other.index != stream.index and hasattr(other, "discard"):

@@ -30,6 +30,7 @@ from soundalike._container import (
     states_length,
 )
 from soundalike.errors import SoundError
+from soundalike.readable import format_name
 from soundalike.types import F32
 
 # FFmpeg's sample formats; a planar one has a "p" behind its name.
@@ -208,7 +209,7 @@ class Decoder:
             return []
 
     def _nothing_decoded(self) -> SoundError:
-        kind = f"recognized as {self.info.codec} in {self.info.container}"
+        kind = f"recognized as {self.info.codec} in {format_name(self.info.container)}"
         if self._stopped:
             return SoundError(self.path, "damaged", f"{kind}, but nothing decodes: {self._stopped}")
         if self._n_bad_packets or (not self._n_packets and self.info.duration_s > 0):

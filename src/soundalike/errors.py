@@ -60,7 +60,7 @@ class PipelineMismatch(SoundalikeError):
     def __init__(self, what: str, expected: str, found: str) -> None:
         super().__init__(
             f"{what}: made with pipeline {found}, but this needs pipeline {expected}. "
-            "Vectors of different pipelines cannot be compared; embed both sides with the same model."
+            "Vectors of different pipelines cannot be compared: make both with one model and level rule."
         )
         self.expected = expected
         self.found = found

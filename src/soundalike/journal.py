@@ -90,7 +90,9 @@ class Journal:
         self._db.execute("INSERT OR IGNORE INTO about VALUES ('pipeline', ?)", [self.pipeline])
         (found,) = self._db.execute("SELECT value FROM about WHERE key = 'pipeline'").fetchone()
         if found != self.pipeline:
-            raise PipelineMismatch(str(self.path.parent), self.pipeline, found)
+            was = _settings(self._db)
+            made = f"{found} (--model {was.model} --level {was.level})" if was else found
+            raise PipelineMismatch(str(self.path.parent), self.pipeline, made)
 
     def __enter__(self) -> Journal:
         return self

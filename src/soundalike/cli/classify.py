@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from soundalike.cli.common import PATH, device_option, json_option, note, print_json, shown
+from soundalike.cli.common import PATH, device_option, json_option, note, print_json, say_failed, shown
 from soundalike.cli.library import library_option
 
 if TYPE_CHECKING:
@@ -31,9 +31,10 @@ _FEW = 60  # labels whose rows are printed
 def train(
     examples: Path, out: Path, picture: Path | None, curve: bool, device: str, library: Path | None, as_json: bool
 ) -> None:
-    """Learn labels from EXAMPLES: a folder with a folder for each label, or a CSV file of path,label.
+    """Learn labels from examples of your own.
 
-    Sounds that are in the library are not read again.
+    EXAMPLES is a folder with a folder for each label, or a CSV file of path,label. Sounds that are in the library
+    are not read again.
     """
     from soundalike.library import Library
 
@@ -44,7 +45,7 @@ def train(
         _write_picture(done.report, picture)
     _print_json_training(done, out) if as_json else _print_training(done)
     note(f"classifier: {shown(out)}")
-    _end(done.failures)
+    _end(done.failures, as_json)
 
 
 def _write_picture(report: Report, path: Path) -> None:
@@ -100,9 +101,10 @@ def classify(
     sounds: tuple[Path, ...], by: Path | None, label: tuple[str, ...], folder: tuple[Path, ...], top: int,
     device: str, library: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Label SOUNDS, or the whole library, with a classifier or with labels in words.
+    """Label sounds, by words or by what train has learned.
 
-    Labels in words need no examples; what fits none of them is called "none of these".
+    Without SOUNDS, the whole library. Labels in words need no examples; what fits none of them is called "none of
+    these".
     """
     from soundalike.classify import Classifier
     from soundalike.library import Filters, Library
@@ -138,9 +140,10 @@ def labels() -> None:
 @library_option
 @json_option
 def suggest(examples: Path | None, limit: int, folder: tuple[Path, ...], library: Path | None, as_json: bool) -> None:
-    """Say which sounds of the library to label next: where a classifier is least sure, each unlike the others.
+    """Say which sounds of the library to label next.
 
-    Without examples: sounds that are typical, and unlike each other.
+    Those of which a classifier is least sure, each unlike the others. Without examples: sounds that are typical,
+    and unlike each other.
     """
     from soundalike.library import Filters, Library
 
@@ -156,14 +159,10 @@ def suggest(examples: Path | None, limit: int, folder: tuple[Path, ...], library
         note("There is no sound without a label.")
 
 
-def _end(failures: Iterable[Failure], as_json: bool = False) -> None:
+def _end(failures: Iterable[Failure], as_json: bool) -> None:
     """Name what failed; exit with 1 if anything did."""
-    from soundalike.library.records import failure_record
-
     failed = list(failures)
     for failure in failed:
-        if as_json:
-            print_json(failure_record(failure))
-        note(f"failed: {shown(failure.path)}: {failure.reason}")
+        say_failed(failure, as_json)
     if failed:
         sys.exit(1)

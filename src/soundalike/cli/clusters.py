@@ -36,7 +36,7 @@ def clusters(
     method: Any, k: int | None, folder: tuple[Path, ...], m3u: Path | None, copy_to: Path | None,
     link_to: Path | None, picture: Path | None, device: str, library: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Group the sounds of the library that are alike, and name the groups."""
+    """Group the sounds that are alike, and name the groups."""
     from soundalike.library import Filters, Library
 
     if k is not None and method != "kmeans":

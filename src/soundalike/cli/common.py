@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from soundalike.readable import failure_record
 from soundalike.readable import shown as shown
 
 if TYPE_CHECKING:
-    from soundalike.types import Failure
+    from soundalike.types import Embedding, Failure
 
 PATH = click.Path(path_type=Path)
 Command = Callable[..., Any]
@@ -37,10 +38,17 @@ def level_option(command: Command) -> Command:
     return click.option("--level", type=rules, help="Level rule in place of the model's.")(command)
 
 
+def words(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Refuse a text in which there is nothing."""
+    if value is not None and not value.strip():
+        raise click.BadParameter("there are no words in it")
+    return value
+
+
 def json_option(command: Command) -> Command:
     """``--json``."""
-    words = "One JSON object per line on stdout."
-    return click.option("--json", "as_json", is_flag=True, help=words)(command)
+    text = "One JSON object per line on stdout."
+    return click.option("--json", "as_json", is_flag=True, help=text)(command)
 
 
 def workers_option(command: Command) -> Command:
@@ -65,8 +73,25 @@ def note(text: str) -> None:
 def say_failed(failure: Failure, as_json: bool = False) -> None:
     """Name a sound that could not be used on stderr; with ``--json``, on stdout too."""
     if as_json:
-        print_json({"path": shown(failure.path), "error": failure.code, "reason": shown(failure.reason)})
+        print_json(failure_record(failure))
     note(f"failed: {shown(failure.path)}: {failure.reason}")
+
+
+def result_record(result: Embedding | Failure) -> dict[str, object]:
+    """What became of one sound, for JSON."""
+    from soundalike.types import Failure
+
+    if isinstance(result, Failure):
+        return failure_record(result)
+    return {
+        "path": shown(result.path), "duration_seconds": result.duration_s, "segments": len(result.segments),
+        "warnings": list(result.warnings),
+    }  # fmt: skip
+
+
+def failed_before(n_sounds: int) -> str:
+    """End of a summary: what failed in an earlier run and has not changed since."""
+    return f", {n_sounds} failed before and not tried again" if n_sounds else ""
 
 
 def size(n_bytes: int) -> str:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from soundalike.cli.common import PATH, json_option, model_option, print_json, shown
+from soundalike.cli.common import PATH, json_option, model_option, print_json, shown, words
 
 
 @click.command()
 @click.argument("a", type=PATH)
 @click.argument("b", type=PATH, required=False)
-@click.option("--text", help="Compare A with these words in place of a second sound.")
+@click.option("--text", callback=words, help="Compare A with these words in place of a second sound.")
 @model_option
 @json_option
 def compare(a: Path, b: Path | None, text: str | None, model: str, device: str, as_json: bool) -> None:
@@ -27,12 +27,12 @@ def compare(a: Path, b: Path | None, text: str | None, model: str, device: str, 
     score = float(first @ other)
     calibration = loaded.card.calibration
     probability = calibration.probability(score, text=text is not None) if calibration else None
-    words = "" if probability is None else _in_words(probability)
+    said = "" if probability is None else _in_words(probability)
     if as_json:
         other_name = shown(b if b is not None else text or "")
         print_json({"a": shown(a), "b": other_name, "score": score, "probability": probability, "model": model})
     else:
-        click.echo(f"{score:.4f}  {words}")
+        click.echo(f"{score:.4f}  {said}")
 
 
 def _in_words(probability: float) -> str:

@@ -20,7 +20,7 @@ _WORDS = ("rain on a roof", "an angry dog", "a deep kick drum", "someone walking
 @click.command()
 @click.option("--out", "-o", default="demo-out", show_default=True, type=PATH, help="Folder for the results.")
 def demo(out: Path) -> None:
-    """Embed the example sounds that come along, then search them by sound and by words."""
+    """Embed the example sounds that come along, and search them."""
     from soundalike.batch import embed_into
     from soundalike.embed import load_model
     from soundalike.export import read_embeddings

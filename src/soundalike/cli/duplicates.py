@@ -56,9 +56,10 @@ def duplicates(
     kinds: tuple[Any, ...], across: tuple[Path, Path] | None, folder: tuple[Path, ...], min_sure: float, apply: bool,
     trash: Path | None, undo: bool, workers: int | None, library: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Find files that are the same recording, say what was done to it, and which to keep.
+    """Find files that are one recording, and which to keep.
 
-    Nothing is deleted. With --apply, files go to a trash folder, and --undo puts them back.
+    It says what was done to each copy. Nothing is deleted. With --apply, files go to a trash folder, and --undo
+    puts them back.
     """
     from soundalike.library import Filters, Library
 
@@ -66,7 +67,7 @@ def duplicates(
         raise click.UsageError("--apply needs --kind: say which sorts of copies may go, such as --kind identical.")
     with Library.open(library) as opened:
         if undo:
-            _undo(opened, trash)
+            _undo(opened, trash, as_json)
             return
         start = time.monotonic()
         with _progress() as on_progress:
@@ -79,7 +80,7 @@ def duplicates(
         n_others = sum(len(group.sounds) - 1 for group in groups)
         note(f"{len(groups)} groups, {n_others} copies, in {clock(time.monotonic() - start)}")
         for failure in failures:
-            say_failed(failure)
+            say_failed(failure, as_json)
         if apply and groups:
             moved = opened.trash_duplicates(groups, trash)
             note(f"moved to {shown(moved)}; put back with: soundalike duplicates --undo --trash {shown(moved.parent)}")
@@ -87,10 +88,10 @@ def duplicates(
         sys.exit(1)
 
 
-def _undo(library: Library, trash: Path | None) -> None:
+def _undo(library: Library, trash: Path | None, as_json: bool) -> None:
     back = library.undo_trash(trash)
     for path in back:
-        click.echo(shown(path))
+        print_json({"path": shown(path)}) if as_json else click.echo(shown(path))
     note(f"{len(back)} files are back")
 
 

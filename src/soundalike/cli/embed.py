@@ -13,12 +13,14 @@ from soundalike.cli.common import (
     PATH,
     clock,
     device_option,
+    failed_before,
     json_option,
     level_option,
     model_option,
     note,
     print_json,
     progress_bar,
+    result_record,
     say_failed,
     shown,
     workers_option,
@@ -28,7 +30,7 @@ from soundalike.cli.library import library_option, retry_in_library
 if TYPE_CHECKING:
     from soundalike.embed import Model
     from soundalike.folders import SoundFile
-    from soundalike.types import Embedding, Failure, LevelRule
+    from soundalike.types import LevelRule
 
 _FORMATS = ("json", "jsonl", "parquet", "numpy")
 
@@ -52,9 +54,10 @@ def embed(
     paths: tuple[Path, ...], out: Path, formats: tuple[str, ...], segments: bool, force: bool,
     retry_failed: bool, level: LevelRule | None, workers: int | None, model: str, device: str, as_json: bool,
 ) -> None:  # fmt: skip
-    """Turn sounds into vectors: one embedding for every sound under PATHS, into --out.
+    """Turn sounds into vectors: an embedding for every sound.
 
-    Only new or changed sounds are done; a run that was broken off goes on where it stopped.
+    PATHS are folders, walked to their ends, and sounds; results go into --out. Only new or changed sounds are done;
+    a run that was broken off goes on where it stopped.
     """
     from soundalike.embed import load_model
     from soundalike.folders import find_sounds
@@ -73,7 +76,10 @@ def embed(
 @library_option
 @json_option
 def retry(out: Path | None, workers: int | None, device: str, library: Path | None, as_json: bool) -> None:
-    """Try again the sounds that failed: in the library, or in OUT, a folder made by embed, with its settings."""
+    """Try again the sounds that failed.
+
+    In the library, or in OUT, a folder made by embed, with its settings.
+    """
     from soundalike.embed import load_model
     from soundalike.journal import read_failures
 
@@ -101,7 +107,7 @@ def _run(
 
         def on_progress(progress: Progress) -> None:
             if as_json and progress.last is not None:
-                print_json(_event(progress.last))
+                print_json(result_record(progress.last))
             elif isinstance(progress.last, Failure):
                 say_failed(progress.last)
             n_seen = progress.n_unchanged + progress.n_failed_before + progress.n_done + progress.n_failed
@@ -113,20 +119,9 @@ def _run(
         )  # fmt: skip
     took = time.monotonic() - started
     done = f"{end.n_done} embedded ({clock(end.sound_s)} of sound in {clock(took)})"
-    before = f", {end.n_failed_before} failed before and not tried again" if end.n_failed_before else ""
+    before = failed_before(end.n_failed_before)
     note(f"{done}, {end.n_unchanged} unchanged, {end.n_failed} failed{before}. Results: {shown(out)}")
     if end.n_failed or end.n_failed_before:
         table = shown(out / FAILURE_TABLE)
         note(f"What failed and why: {table}. To try those again: soundalike retry {shown(out)}")
         sys.exit(1)
-
-
-def _event(result: Embedding | Failure) -> dict[str, object]:
-    from soundalike.types import Failure
-
-    if isinstance(result, Failure):
-        return {"path": shown(result.path), "error": result.code, "reason": shown(result.reason)}
-    return {
-        "path": shown(result.path), "duration_seconds": result.duration_s, "segments": len(result.segments),
-        "warnings": list(result.warnings),
-    }  # fmt: skip

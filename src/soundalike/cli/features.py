@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from soundalike.cli.common import PATH, json_option, note, print_json, shown
+from soundalike.cli.common import PATH, json_option, note, print_json, say_failed, shown
 from soundalike.errors import ExportError, SoundError
 
 if TYPE_CHECKING:
@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 def features(
     files: tuple[Path, ...], per_frame: bool, npz: Path | None, picture: Path | None, as_json: bool
 ) -> None:
-    """Measure pitch, tempo, key, loudness, MFCC, chroma and the shape of the spectrum of FILES.
+    """Measure pitch, tempo, key, loudness and more of FILES.
 
-    With several FILES, OUT is a folder and each file there has the sound's name and one more extension.
+    Also onsets, MFCC, chroma and the shape of the spectrum. With several FILES, OUT is a folder and each file there
+    has the sound's name and one more extension.
     """
     from soundalike.features import measure_file
+    from soundalike.types import Failure
 
     npz_paths, pictures = _places(files, npz, ".npz"), _places(files, picture, ".png")
     failed = False
@@ -39,9 +41,7 @@ def features(
             found = measure_file(path)
         except SoundError as error:
             failed = True
-            if as_json:
-                print_json({"path": shown(path), "error": error.code, "reason": error.reason})
-            note(f"failed: {shown(path)}: {error.reason}")
+            say_failed(Failure.of(path, error), as_json)
             continue
         _write(found, path, npz_paths.get(path), pictures.get(path))
         _print(found, path, per_frame, as_json)

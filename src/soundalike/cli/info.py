@@ -10,6 +10,7 @@ import click
 
 from soundalike.cli.common import PATH, clock, json_option, print_json, say_failed, shown
 from soundalike.errors import SoundError
+from soundalike.readable import format_name
 
 if TYPE_CHECKING:
     from soundalike.types import Segment, SoundInfo
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--model", default="pocket", show_default=True, help="Model, by name.")
 @json_option
 def info(files: tuple[Path, ...], model: str, as_json: bool) -> None:
-    """Say what is inside FILES, and how each will be cut into segments."""
+    """Say what is inside FILES, and how they will be cut."""
     from soundalike import audio
     from soundalike.models.cards import card_of
     from soundalike.segments import split
@@ -56,7 +57,7 @@ def _show(info: SoundInfo, duration_s: float, cuts: list[Segment], warnings: tup
     rate = f", {info.bit_rate / 1000:.0f} kbit/s" if info.bit_rate else ""
     click.echo(shown(info.path))
     facts = f"{info.sample_rate} Hz, {channels}{bits}{rate}, {clock(duration_s)}"
-    click.echo(f"  {info.codec} in {info.container}, {facts}")
+    click.echo(f"  {info.codec} in {format_name(info.container)}, {facts}")
     if not cuts:
         click.echo("  silent: it will have no vector")
     elif len(cuts) == 1:

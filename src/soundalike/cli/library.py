@@ -14,27 +14,24 @@ import click
 from soundalike.cli.common import (
     PATH,
     clock,
+    device_option,
+    failed_before,
     json_option,
     note,
     print_json,
     progress_bar,
+    result_record,
     say_failed,
     shown,
     workers_option,
 )  # fmt: skip
 from soundalike.errors import LibraryBusy
+from soundalike.readable import failure_record
 
 if TYPE_CHECKING:
     from soundalike.library import Library, Progress
 
 Command = Callable[..., Any]
-_DEVICE = click.option(
-    "--device",
-    default="auto",
-    show_default=True,
-    envvar="SOUNDALIKE_DEVICE",
-    help="Where to run: auto or cpu.",
-)
 
 
 def library_option(command: Command) -> Command:
@@ -49,17 +46,17 @@ def library_option(command: Command) -> Command:
 @click.option("--retry", is_flag=True, help="Also try again what failed before.")
 @workers_option
 @click.option("--model", help="Model, by name; by default the library's own, or pocket for a new one.")
-@_DEVICE
+@device_option
 @library_option
 @json_option
 def add(
     paths: tuple[Path, ...], force: bool, retry: bool, workers: int | None, model: str | None, device: str,
     library: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Add the sounds under PATHS to the library; it is made if need be.
+    """Add the sounds under PATHS to the library.
 
-    What is unchanged is not read again, and what was moved is not embedded again. Broken off, the next run
-    goes on.
+    It is made if need be. What is unchanged is not read again, and what was moved is not embedded again. Broken
+    off, the next run goes on.
     """
     from soundalike.library import Library
 
@@ -78,7 +75,7 @@ def add(
 @click.option("--watch", is_flag=True, help="Go on looking for changes until interrupted.")
 @click.option("--every", default=5.0, show_default=True, type=click.FloatRange(min=0.1), help="Seconds between looks.")
 @workers_option
-@_DEVICE
+@device_option
 @library_option
 @json_option
 def sync(
@@ -90,7 +87,10 @@ def sync(
     library: Path | None,
     as_json: bool,
 ) -> None:
-    """Bring the library in step with the folders that were added: new, changed, moved and deleted files."""
+    """Bring the library in step with its folders.
+
+    New, changed, moved and deleted files of the folders that were added, and of single files, are followed.
+    """
     from soundalike.library import Library
 
     with Library.open(library, device=device) as opened:
@@ -135,7 +135,7 @@ def _report(
 
         def on_progress(progress: Progress) -> None:
             if as_json and progress.last is not None:
-                print_json(_event(progress.last))
+                print_json(result_record(progress.last))
             elif isinstance(progress.last, Failure):
                 say_failed(progress.last)
             bar.show(progress, f"{progress.sound_s / max(time.monotonic() - started, 1e-3):.0f} x real time")
@@ -157,7 +157,8 @@ def _summarize(library: Library, done: Progress, took_s: float) -> None:
     moved = f"{done.n_moved} moved or copied, " if done.n_moved else ""
     note(
         f"{done.n_added} embedded ({clock(done.sound_s)} of sound in {clock(took_s)}), {moved}{removed}{measured}"
-        f"{done.n_unchanged} unchanged, {done.n_failed} failed. Library: {shown(library.path)}"
+        f"{done.n_unchanged} unchanged, {done.n_failed} failed{failed_before(done.n_failed_before)}. "
+        f"Library: {shown(library.path)}"
     )
 
 
@@ -177,18 +178,6 @@ class _Bar:
     def close(self) -> None:
         if self._context is not None:
             self._context.__exit__(None, None, None)
-
-
-def _event(result: Any) -> dict[str, object]:
-    from soundalike.library.records import failure_record
-    from soundalike.types import Failure
-
-    if isinstance(result, Failure):
-        return failure_record(result)
-    return {
-        "path": shown(result.path), "duration_seconds": result.duration_s, "segments": len(result.segments),
-        "warnings": list(result.warnings),
-    }  # fmt: skip
 
 
 @click.command()
@@ -221,7 +210,6 @@ def status(library: Path | None, as_json: bool) -> None:
 def failures(library: Path | None, as_json: bool) -> None:
     """List the sounds that have no embedding, and why."""
     from soundalike.library import Library
-    from soundalike.library.records import failure_record
 
     with Library.open(library) as opened:
         for failure in opened.failures():
@@ -236,7 +224,10 @@ def failures(library: Path | None, as_json: bool) -> None:
 @library_option
 @json_option
 def remove(paths: tuple[Path, ...], library: Path | None, as_json: bool) -> None:
-    """Forget the sounds at PATHS, or below; no file is touched, and sync does not bring them back."""
+    """Forget the sounds at PATHS, or below; no file is touched.
+
+    sync does not bring them back; add does.
+    """
     from soundalike.library import Library
 
     with Library.open(library) as opened:
@@ -250,13 +241,13 @@ def remove(paths: tuple[Path, ...], library: Path | None, as_json: bool) -> None
 @click.command()
 @click.option("--model", required=True, help="Model, by name.")
 @workers_option
-@_DEVICE
+@device_option
 @library_option
 @json_option
 def rebuild(model: str, workers: int | None, device: str, library: Path | None, as_json: bool) -> None:
-    """Embed the whole library again with --model; the old model answers until the new one is complete.
+    """Embed the whole library again with another model.
 
-    Broken off, the next run goes on where it stopped.
+    The old model answers until the new one is complete. Broken off, the next run goes on where it stopped.
     """
     from soundalike.library import Library
 

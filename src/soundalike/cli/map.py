@@ -35,7 +35,10 @@ def map(
     out: tuple[Path, ...], color: str, dark: bool, title: str | None, folder: tuple[Path, ...], fresh: bool, seed: int,
     device: str, library: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Lay the sounds of the library out in the plane, alike near alike: a page to click and hear, or a picture."""
+    """Lay the library out in the plane: a page, or a picture.
+
+    Alike lies near alike; in the page, click to hear.
+    """
     from soundalike.library import Filters, Library
     from soundalike.map2d import N_STEPS, scene
 

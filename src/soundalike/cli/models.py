@@ -109,7 +109,10 @@ def pull_model(name: str, source: Path | None, int8: bool, yes: bool) -> None:
 @device_option
 @json_option
 def check_model(name: str, device: str, as_json: bool) -> None:
-    """Try a model on example sounds and words: are they told apart, do they fit each other."""
+    """Try a model on example sounds and words.
+
+    Are they told apart, and do words and sounds fit each other?
+    """
     from soundalike.embed import load_model
     from soundalike.pulling import check
 
@@ -137,7 +140,7 @@ def remove_model(name: str) -> None:
 @click.argument("folder", type=PATH)
 @click.option("--int8", is_flag=True, help="Matrices in 8 bits: a quarter of the size, slightly other numbers.")
 def convert_model(name: str, folder: Path, int8: bool) -> None:
-    """Make a published model ready for use here, from its weights in FOLDER.
+    """Make a published model ready, from its weights in FOLDER.
 
     Needs the extra soundalike[convert]. The network that is written is compared with the one that was read, and kept
     only if both give the same.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from soundalike.cli.common import PATH, clock, device_option, json_option, note, print_json, progress_bar, shown
+from soundalike.cli.common import PATH, clock, device_option, json_option, note, print_json, progress_bar, shown, words
 from soundalike.cli.search import _tags
 
 if TYPE_CHECKING:
@@ -51,9 +51,10 @@ def _opened(target: str) -> Iterator[Store]:
 def push(
     source: Path, target: str, metric: Any, segments: bool, mirror: bool, dry_run: bool, as_json: bool
 ) -> None:
-    """Bring a vector database in step with SOURCE: a library, a folder of JSON files, .jsonl, .parquet or .npy.
+    """Bring a vector database in step with vectors of yours.
 
-    What is there already is not sent again; broken off, the next run goes on.
+    SOURCE is a library, a folder of JSON files, .jsonl, .parquet or .npy. What is there already is not sent again;
+    broken off, the next run goes on.
     """
     from soundalike.push import push as push_rows
     from soundalike.push import read_source
@@ -97,7 +98,10 @@ def _summarize(done: Pushed, name: str, dry_run: bool) -> None:
 @json_option
 @_with_targets
 def pull(target: str, out: Path, file_format: str, as_json: bool) -> None:
-    """Bring the vectors of a vector database back into a file, which push, and any other reader, takes."""
+    """Bring the vectors of a vector database back into a file.
+
+    push takes that file, and so does any other reader.
+    """
     from soundalike.export import WRITERS
     from soundalike.push import Where
     from soundalike.push import pull as pull_rows
@@ -128,7 +132,7 @@ def _counted(first: Row, rest: Iterator[Row], show: Callable[[int, str], None]) 
 @click.command()
 @click.argument("target")
 @click.argument("query", required=False, type=PATH)
-@click.option("--text", "-t", help="Words to search by, in place of a sound.")
+@click.option("--text", "-t", callback=words, help="Words to search by, in place of a sound.")
 @click.option("--limit", "-n", default=20, show_default=True, type=click.IntRange(min=1), help="How many results.")
 @click.option("--min-duration", type=float, help="Shortest, in seconds.")
 @click.option("--max-duration", type=float, help="Longest, in seconds.")
@@ -140,7 +144,10 @@ def query(
     target: str, query: Path | None, text: str | None, limit: int, min_duration: float | None,
     max_duration: float | None, tags: dict[str, str], device: str, as_json: bool,
 ) -> None:  # fmt: skip
-    """Ask a vector database: what is nearest to QUERY, a sound file, or to words."""
+    """Ask a vector database for what is nearest.
+
+    To QUERY, a sound file, or to words.
+    """
     from soundalike.push import Where, ask
     from soundalike.push.asking import model_of
 

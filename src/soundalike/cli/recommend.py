@@ -34,9 +34,10 @@ def recommend(
     seeds: tuple[Path, ...], path: tuple[Path, Path] | None, artist: str | None, limit: int | None, diversity: float,
     folder: tuple[Path, ...], m3u: Path | None, device: str, library: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Recommend sounds like SEEDS, and unlike each other; never a seed, never one twice.
+    """Recommend sounds like SEEDS, and unlike each other.
 
-    SEEDS are sounds or listening lists: .m3u, .m3u8, .csv or .txt files that name sounds.
+    Never a seed, never one twice. SEEDS are sounds or listening lists: .m3u, .m3u8, .csv or .txt files that name
+    sounds.
     """
     from soundalike.library import Filters, Library
     from soundalike.library.results import write_m3u

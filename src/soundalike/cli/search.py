@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from soundalike.cli.common import PATH, clock, json_option, note, print_json, shown
+from soundalike.cli.common import PATH, clock, device_option, json_option, note, print_json, shown
 from soundalike.cli.library import library_option
 
 if TYPE_CHECKING:
@@ -118,13 +118,7 @@ def _weights(ctx: click.Context, param: click.Parameter, value: str | None) -> l
 @click.option("--with-query", is_flag=True, help="Also list the sounds of the library that are the question.")
 @click.option("--copy-to", type=PATH, help="Copy the sounds that are found into this folder.")
 @click.option("--m3u", type=PATH, help="Write a playlist of what is found.")
-@click.option(
-    "--device",
-    default="auto",
-    show_default=True,
-    envvar="SOUNDALIKE_DEVICE",
-    help="Where to run: auto or cpu.",
-)
+@device_option
 @library_option
 @json_option
 def search(
@@ -133,11 +127,16 @@ def search(
     exact: bool | None, effort: int | None, with_query: bool, copy_to: Path | None, m3u: Path | None, device: str,
     library: Path | None, as_json: bool, **filters: Any,
 ) -> None:  # fmt: skip
-    """Find the sounds that are like QUERY, a sound file; or what --text says; or a mix."""
+    """Find sounds by a sound, by words, or by a mix.
+
+    QUERY is a sound file; words go into --text.
+    """
     from soundalike.library import Library
 
     if query is None and not text and not like:
         raise click.UsageError("Give a sound file, --text, or --like.")
+    if query is not None and not query.suffix and not query.exists():
+        raise click.UsageError(f"{shown(query)}: there is no such file. Words go into --text: --text '{shown(query)}'")
     with Library.open(library, device=device) as opened:
         try:
             answer = opened.search(
@@ -221,7 +220,10 @@ def _keep(answer: Answer, copy_to: Path | None, m3u: Path | None) -> None:
 @library_option
 @json_option
 def bench_index(queries: int, limit: int, build: bool, library: Path | None, as_json: bool) -> None:
-    """Measure the index: how much of the truly nearest each --effort finds, and how long it takes."""
+    """Measure how much of the truly nearest the index finds.
+
+    For each --effort, beside how long it takes.
+    """
     from soundalike.library import Library
     from soundalike.library.measure import measure_index
 

@@ -19,9 +19,10 @@ from soundalike.cli.library import library_option
 @device_option
 @library_option
 def serve(port: int | None, no_browser: bool, device: str, library: Path | None) -> None:
-    """Open the library as a page in the browser: search by sound and by words, the map, duplicates, labels.
+    """Open the library as a page in the browser.
 
-    Only this machine can reach it. The address, with a key that is good for this start, is printed; Ctrl-C ends it.
+    Search by sound and by words, the map, duplicates, labels. Only this machine can reach it. The address, with a
+    key that is good for this start, is printed; Ctrl-C ends it.
     """
     from soundalike.web.serving import serve as run
 

@@ -56,9 +56,10 @@ def transcribe(
     files: tuple[Path, ...], out: Path | None, kind: str | None, times: bool, force: bool, model: str, device: str,
     workers: int | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Write down what is said in FILES: sounds of any length, or folders of them.
+    """Write down what is said in FILES, as text or subtitles.
 
-    Subtitles, with --out: SubRip (srt) or WebVTT (vtt). A run that was broken off goes on where it stopped.
+    FILES are sounds of any length, or folders of them. Subtitles, with --out: SubRip (srt) or WebVTT (vtt). A run
+    that was broken off goes on where it stopped.
     """
     from soundalike.embed import load_model
 

@@ -13,7 +13,10 @@ from soundalike.cli.common import json_option, model_option, note, print_json
 @model_option
 @json_option
 def verify(model: str, device: str, as_json: bool) -> None:
-    """Embed the example sounds on this machine and compare with the vectors of the release."""
+    """Check that this machine gives the vectors of the release.
+
+    The example sounds are embedded, each twice.
+    """
     from soundalike.embed import load_model
     from soundalike.selftest import run_selftest
 

@@ -71,6 +71,8 @@ def vector_of(store: Store, space: Space, part: Part, model: Callable[[], Embedd
         unchanged = _unchanged(store, part.source)
         vector = None if unchanged is None else store.vector(space, unchanged)
         return model().embed_file(part.source).vector if vector is None else vector, store.id_of(part.source)
+    if not part.source.strip():
+        raise ValueError("there are no words to search by: the text is empty")
     return model().embed_text([part.source])[0], None
 
 

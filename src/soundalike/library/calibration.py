@@ -5,9 +5,6 @@ Without a calibration on the card there is no probability, and nothing is guesse
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from soundalike.library.values import Match
 from soundalike.models.cards import CARDS, Calibration
 
 
@@ -17,7 +14,7 @@ def calibration_of(model: str) -> Calibration | None:
     return card.calibration if card else None
 
 
-def is_nothing(model: str, matches: Sequence[Match], best: float, words_only: bool) -> bool | None:
+def is_nothing(model: str, n_matches: int, best: float, words_only: bool) -> bool | None:
     """Say whether even the best match is none; None if the card cannot tell.
 
     Parameters
@@ -25,7 +22,7 @@ def is_nothing(model: str, matches: Sequence[Match], best: float, words_only: bo
     best : cosine of the best match
     words_only : cards know a limit for questions of words alone
     """
-    if not matches:
+    if not n_matches:
         return True
     calibration = calibration_of(model)
     return best < calibration.nothing_below if calibration and words_only else None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from soundalike.library.store import Store, path_of
 from soundalike.library.values import Facets
+from soundalike.readable import format_name
 
 TAGS = ("genre", "artist", "album", "key", "bpm")  # whose values are worth a list
 MOST_VALUES = 200  # of each tag
@@ -21,7 +22,7 @@ def facets_of(store: Store) -> Facets:
     sql = "SELECT container, count(*) FROM sounds GROUP BY container"
     formats = Counter[str]()
     for container, n in store.query(sql):
-        formats[container.split(",")[0]] += n
+        formats[format_name(container)] += n
     return Facets(
         _folders(store), tuple(formats.most_common()), {name: _values(store, name) for name in TAGS},
         shortest_s, longest_s,

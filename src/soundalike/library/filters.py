@@ -12,8 +12,10 @@ import orjson
 from soundalike.library.matrix import Ids
 from soundalike.library.store import Store, below, path_bytes
 from soundalike.library.values import Filters
+from soundalike.readable import FORMATS
 
 Condition = tuple[str, list[Any]]
+_CONTAINERS = {called: name for name, called in FORMATS.items()} | {"aif": "aiff", "mka": "matroska"}
 
 
 def allowed_ids(store: Store, filters: Filters) -> Ids:
@@ -47,7 +49,7 @@ def _conditions(filters: Filters) -> Iterator[Condition]:
     if filters.formats:
         names = [name.lower().removeprefix(".") for name in filters.formats]
         sql = "codec = ? OR instr(',' || container || ',', ',' || ? || ',')"
-        yield _any(sql, len(names)), [value for name in names for value in (name, name)]
+        yield _any(sql, len(names)), [value for name in names for value in (name, _CONTAINERS.get(name, name))]
     if filters.channels:
         yield _any("channels = ?", len(filters.channels)), list(filters.channels)
     if filters.added_since is not None:

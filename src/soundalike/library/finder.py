@@ -19,6 +19,7 @@ from soundalike.library.rows import Rows, View
 from soundalike.library.store import Store
 from soundalike.library.values import METRICS, Answer, Embedder, Filters, Match, Metric, Query, Space
 from soundalike.library.weighing import Weighed, alike_in, parts_of_one, rank_weighed
+from soundalike.models.cards import Calibration
 from soundalike.types import F64
 
 HEAL_ROWS = 20_000  # with so many sounds missing in the flat files, a reader appends them if nobody writes
@@ -72,10 +73,11 @@ class Finder:
         alike = [weighed.alike[i] for i in shown] if weighed else self._alike(query, ranked, shown, options)
         scores = weighed.scores if weighed else in_metric(ranked.scores, question, options.metric)
         columns = (ranked.ids[shown], ranked.rows[shown], ranked.scores[shown], scores[shown])
-        kept = tuple(self._matches(columns, alike, view, question, options, space))
         n_passed = view.n_sounds if allowed is None else len(allowed)
         best = float(ranked.scores[0]) if len(ranked.scores) else -1.0
-        nothing = is_nothing(space.model, kept, best, question.words_only)
+        nothing = is_nothing(space.model, len(shown), best, question.words_only)
+        calibration = None if nothing else calibration_of(space.model)
+        kept = tuple(self._matches(columns, alike, view, question, options, space, calibration))
         return Answer(kept, options.metric, ranked.exact, n_passed, nothing)
 
     def _weighed(
@@ -121,11 +123,11 @@ class Finder:
 
     def _matches(
         self, columns: tuple[Ids, Ids, F64, F64], alike: Sequence[Mapping[str, float] | None], view: View,
-        question: Question, options: Options, space: Space,
+        question: Question, options: Options, space: Space, calibration: Calibration | None,
     ) -> Iterator[Match]:  # fmt: skip
         """What is known of the sounds of some ids, rows, cosines and scores."""
         sounds = self._store.sounds(columns[0].tolist())
-        calibration, words = calibration_of(space.model), question.words_only
+        words = question.words_only
         numbers = (column.tolist() for column in columns)
         for sound_id, row, cosine, score, aspects in zip(*numbers, alike, strict=True):
             if sound_id in sounds:

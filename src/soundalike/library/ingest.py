@@ -8,6 +8,7 @@ any moment.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
@@ -80,7 +81,8 @@ class Ingest:
             key, stamp = path_bytes(path), stamp_of(path)
             known = self._writer.state(key)
             if known and not force and known.stamp == stamp and (known.sound_id is not None or not retry):
-                self._progress.n_unchanged += 1
+                self._progress.n_unchanged += known.sound_id is not None
+                self._progress.n_failed_before += known.sound_id is None
                 self._on_progress(self._progress)
             elif not force and (same := self._same_content(path, stamp, known)):
                 self._follow(same, key, stamp)
@@ -171,9 +173,12 @@ def sounds_to_sync(writer: Writer, roots: Iterable[Path], away: Iterable[Path]) 
 
 
 def missing(writer: Writer, away: Iterable[Path]) -> list[bytes]:
-    """Known paths where there is no file any more, those in unreachable folders left out."""
+    """Known paths where there is no file any more, those in unreachable folders left out.
+
+    A link to nowhere is there: it stays what it has become, a failure that says so.
+    """
     folders = [path_bytes(root) for root in away]
-    return [path for path in _known_paths(writer) if not is_below(path, folders) and not path_of(path).exists()]
+    return [path for path in _known_paths(writer) if not is_below(path, folders) and not os.path.lexists(path)]
 
 
 def drop_paths(writer: Writer, paths: list[bytes]) -> int:

@@ -11,7 +11,6 @@ from typing import Any
 from soundalike.library.duplicates import Duplicate
 from soundalike.library.values import Match, Sound, Status
 from soundalike.readable import shown
-from soundalike.types import Failure
 
 Record = dict[str, Any]
 
@@ -41,11 +40,6 @@ def status_record(now: Status) -> Record:
         "n_indexed": now.n_indexed, "n_bytes": now.n_bytes, "rebuilding": now.rebuilding,
         "n_rebuilt": now.n_rebuilt,
     }  # fmt: skip
-
-
-def failure_record(failure: Failure) -> Record:
-    """A sound that has no embedding, and why."""
-    return {"path": shown(failure.path), "error": failure.code, "reason": failure.reason}
 
 
 def duplicate_record(pair: Duplicate, named: Callable[[Sound], str]) -> Record:

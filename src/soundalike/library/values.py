@@ -82,7 +82,7 @@ class Match:
 
     sound: Sound
     score: float  # in the metric that was asked for: cosine and dot higher, euclidean lower is closer; or weighed
-    probability: float | None = None  # that it is what was asked for, where the model card can tell
+    probability: float | None = None  # that it is what was asked for; None: the card cannot tell, or nothing is
     start_s: float | None = None  # the stretch that matches best, when segments were searched
     end_s: float | None = None
     aspects: Mapping[str, float] | None = None  # how alike in each, [0, 1], when they are weighed
@@ -189,7 +189,7 @@ class Query:
         sources += [(Path(path), -1.0) for path in unlike]
         weights = [1.0] * len(sources) if weights is None else weights
         if len(weights) != len(sources):
-            raise ValueError(f"{len(sources)} parts need {len(sources)} weights, not {len(weights)}")
+            raise ValueError(f"the question has {len(sources)} parts and needs as many weights, not {len(weights)}")
         if any(weight <= 0 for weight in weights):
             raise ValueError("weights are positive; what is to be unlike goes into unlike")
         pairs = zip(sources, weights, strict=True)
@@ -201,7 +201,8 @@ class Progress:
     """Where adding is; handed to ``on_progress`` after each sound, once it is on disk."""
 
     n_total: int = 0
-    n_unchanged: int = 0  # known, also as a failure that was not tried again
+    n_unchanged: int = 0
+    n_failed_before: int = 0  # unchanged since, so not tried again
     n_added: int = 0  # embedded in this run
     n_moved: int = 0  # known by content: moved, renamed, copied or touched
     n_failed: int = 0
@@ -214,7 +215,8 @@ class Progress:
     @property
     def n_seen(self) -> int:
         """Sounds that are dealt with."""
-        return self.n_unchanged + self.n_added + self.n_moved + self.n_failed + self.n_measured
+        known = self.n_unchanged + self.n_failed_before
+        return known + self.n_added + self.n_moved + self.n_failed + self.n_measured
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,7 +146,7 @@ def _standing(progress: Progress) -> dict[str, Any]:
 def _summary(done: Progress) -> str:
     counts = {
         "added": done.n_added, "moved or copied": done.n_moved, "gone": done.n_removed, "failed": done.n_failed,
-        "unchanged": done.n_unchanged,
+        "unchanged": done.n_unchanged, "failed before": done.n_failed_before,
     }  # fmt: skip
     away = [f"not there: {folder}; its sounds are kept" for folder in done.unreachable]
     return "; ".join([", ".join(f"{n:,} {what}" for what, n in counts.items() if n) or "nothing to do", *away])
