@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from soundalike.frontend import log_mel
 from soundalike.level import SILENCE_PEAK
+from soundalike.models.cards import CARDS
+from soundalike.models.frontends import RESEMBLYZER
 from soundalike.segments import EDGE_DB, SegmentSpec, split
 from soundalike.types import F32, Segment
 
@@ -176,3 +179,58 @@ def test_memory_does_not_grow_with_the_stream() -> None:
     tracemalloc.stop()
     assert n_segments == 99
     assert peak < 300 * 1000 * 4 / 4
+
+
+AROUND = SegmentSpec(length_s=1.0, hop_s=0.5, shortest_s=1.0, around_s=(0.2, 0.1))
+BEFORE, AFTER = 20, 10
+
+
+@given(sounds(), st.lists(st.integers(0, 1000)))
+def test_with_surroundings_it_does_not_matter_how_the_stream_is_cut_into_blocks(
+    samples: F32, places: list[int]
+) -> None:
+    blocks = np.split(samples, sorted(min(at, samples.size) for at in places))
+    assert_same(list(split(blocks, AROUND, RATE)), cut(samples, AROUND))
+
+
+@pytest.mark.parametrize("n", [1, 2, 15, 90, 100, 105, 125, 149, 150, 174, 175, 200, 431])
+def test_segments_with_surroundings_are_cut_from_the_whole(n: int) -> None:
+    """Every half second, the sound mirrored at its ends; the last one with zeros, if three quarters of it are there."""
+    samples = rough(n, 0.5, n)
+    starts = [start for start in range(0, n, 50) if start == 0 or n - start >= 75]
+    whole = np.pad(samples, (0, max(starts[-1] + 100 - n, 0)))
+    whole = np.pad(whole, (BEFORE, AFTER), mode="reflect")
+    segments = cut(samples, AROUND)
+    assert [place(segment) for segment in segments] == [slice(s, min(s + 100, n)) for s in starts]
+    for start, segment in zip(starts, segments, strict=True):
+        np.testing.assert_array_equal(segment.samples, whole[start : start + BEFORE + 100 + AFTER])
+
+
+def test_with_surroundings_silence_before_and_after_changes_only_the_times() -> None:
+    samples = rough(230, 0.5, 1)
+    want = cut(samples, AROUND)
+    for before, after in ((0, 40), (0, 300), (77, 0), (500, 90)):
+        got = cut(np.pad(samples, (before, after)), AROUND)
+        assert [place(segment).start - before for segment in got] == [place(segment).start for segment in want]
+        for one, other in zip(got, want, strict=True):
+            np.testing.assert_array_equal(one.samples[: BEFORE + 100], other.samples[: BEFORE + 100])
+
+
+def test_with_surroundings_a_pause_costs_nothing_that_is_said_before_it() -> None:
+    """The second segment holds little sound: it counts, as more comes after the pause."""
+    samples = np.concatenate([rough(110, 0.5, 1), np.zeros(200, np.float32), rough(100, 0.5, 2)])
+    starts = [place(segment).start for segment in cut(samples, AROUND)]
+    assert starts == [0, 50, 100, 310, 310, 310][: len(starts)]
+    assert cut(samples[:310], AROUND)[-1].end_s == 1.0
+    assert not cut(np.zeros(300, np.float32), AROUND)
+    assert not cut(np.zeros(0, np.float32), AROUND)
+
+
+def test_a_voice_is_heard_as_a_whole_and_cut_afterwards() -> None:
+    card, samples = CARDS["resemblyzer"], rough(40_000, 0.1, 3)
+    assert card.frontend is not None
+    whole = log_mel(np.pad(samples, (0, 240)), RESEMBLYZER)  # to the end of the third stretch
+    segments = list(split(np.split(samples, [9_000, 23_456]), card.segments, card.sample_rate))
+    for i, segment in enumerate(segments):
+        np.testing.assert_allclose(log_mel(segment.samples, card.frontend), whole[:, 77 * i :][:, :160], rtol=1e-5)
+    assert len(segments) == 2

@@ -34,10 +34,12 @@ def peak_of(samples: F32) -> np.float32:
 def normalize_level(samples: F32, rule: LevelRule, sample_rate: int) -> F32:
     """Scale a segment to the level that a model expects.
 
-    Parameters ---------- samples : (n_samples,), mono rule : "none" leaves it, "peak" brings the largest
-    sample to 1, "rms" the effective value (mean removed) to
+    Parameters
+    ----------
+    samples : (n_samples,), mono
+    rule : "none" leaves it, "peak" brings the largest sample to 1, "rms" the effective value (mean removed) to
         -20 dBFS, "loudness" the K-weighted power to -20 LUFS (ITU-R BS.1770-4 weighting, ungated), "raised" the
-        effective value to -30 dBFS if it is lower (Resemblyzer's rule)
+        effective value to -30 dBFS if it is lower (Resemblyzer's rule, which it applies to a whole file)
     sample_rate : Hz
 
     Returns

@@ -7,6 +7,9 @@ never dominates a one-shot. A segment is left out if it is silent, or if nothing
 of the one before: a sound of three seconds has one segment, however long the silence behind it. All of this
 is relative to the segment itself, so a quieter copy gives the same segments. Memory holds two segments and
 one block, whatever the length of the sound.
+
+A model that hears a sound as a whole before it is cut (`SegmentSpec.around_s`) has its segments uncut, with what
+lies around them, and silence behind the last one.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from soundalike.level import SILENCE_PEAK, is_silent, peak_of
 from soundalike.types import F32, Segment
 
 EDGE_DB = -60.0  # a segment begins and ends where it comes this near to its peak
+LEAST = 0.75  # of a segment with surroundings; with less, it is left out: Resemblyzer's min_coverage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +37,7 @@ class SegmentSpec:
     shortest_s: float  # shorter sounds are repeated to this length
     fixed: bool = False  # they are repeated as a whole, and filled up with zeros: what CLAP calls "repeatpad"
     margin_s: float = 0.0  # silence that the encoder gets before and behind a segment, once it is leveled
+    around_s: tuple[float, float] | None = None  # of the sound before and behind a segment is heard with it
 
 
 def split(blocks: Iterable[F32], spec: SegmentSpec, sample_rate: int) -> Iterator[Segment]:
@@ -49,6 +54,9 @@ def split(blocks: Iterable[F32], spec: SegmentSpec, sample_rate: int) -> Iterato
     `Segment`, with its times in the stream; nothing at all if the stream is silent
     """
     length, hop = round(spec.length_s * sample_rate), round(spec.hop_s * sample_rate)
+    if spec.around_s is not None:
+        yield from _with_surroundings(iter(blocks), spec, spec.around_s, sample_rate)
+        return
     position, blocks = _from_onset(iter(blocks), length)
     seen = position  # end of the segment before
     kept, n, cursor = [np.zeros(0, np.float32)], 0, 0  # the first of n is sample `position`; next is at `cursor`
@@ -134,3 +142,71 @@ def _fill(samples: F32, spec: SegmentSpec, sample_rate: int) -> F32:
         return np.resize(samples, length)
     repeated = np.tile(samples, length // samples.size)
     return np.pad(repeated, (0, length - repeated.size))
+
+
+def _with_surroundings(
+    blocks: Iterator[F32], spec: SegmentSpec, around_s: tuple[float, float], sample_rate: int
+) -> Iterator[Segment]:
+    """Segments with what lies around them, from the first sample that is not silent; silent ones are left out.
+
+    So are those after the first at whose end the sound is over, if it fills less than `LEAST` of them. Whether it is
+    only a pause, the next segments tell.
+    """
+    length, hop = round(spec.length_s * sample_rate), round(spec.hop_s * sample_rate)
+    before, after = (round(seconds * sample_rate) for seconds in around_s)
+    position, blocks = _from_sound(blocks)
+    waiting: list[Segment] = []
+    for start, window in _windows(blocks, before, length, after, hop):
+        inside = window[before : before + length]
+        if is_silent(inside):
+            continue
+        part = np.array([_first(inside, SILENCE_PEAK), length - _first(inside[::-1], SILENCE_PEAK)])
+        begin_s, end_s = (position + start + part) / sample_rate
+        segment = Segment(float(begin_s), float(end_s), window)
+        if waiting and end_s > waiting[-1].end_s:
+            yield from waiting
+            waiting.clear()
+        if start == 0 or part[1] >= LEAST * length:
+            yield segment
+        else:
+            waiting.append(segment)
+
+
+def _from_sound(blocks: Iterator[F32]) -> tuple[int, Iterator[F32]]:
+    """Place of the first sample that is not silent, and the blocks from there on."""
+    position = 0
+    for block in blocks:
+        if not is_silent(block):
+            first = _first(block, SILENCE_PEAK)
+            return position + first, chain([block[first:]], blocks)
+        position += block.size
+    return position, blocks
+
+
+def _windows(
+    blocks: Iterator[F32], before: int, length: int, after: int, hop: int
+) -> Iterator[tuple[int, F32]]:
+    """Starts of segments, and their samples with so many before and after; the sound is mirrored at its ends."""
+    head = _joined([np.zeros(0, np.float32), *_at_least(blocks, before + 1)])
+    if head.size == 0:
+        return
+    head = np.pad(head, (0, max(before + 1 - head.size, 0)))
+    samples, start = np.pad(head, (before, 0), mode="reflect"), 0  # the first of them lies `before` the start
+    for block in blocks:
+        samples = np.concatenate([samples, block])
+        while samples.size >= before + length + after:
+            yield start, samples[: before + length + after]
+            samples, start = samples[hop:], start + hop
+    while start == 0 or samples.size > before:
+        window = samples[: before + length + after]
+        window = np.pad(window, (0, max(before + length - window.size, 0)))
+        yield start, np.pad(window, (0, before + length + after - window.size), mode="reflect")
+        samples, start = samples[hop:], start + hop
+
+
+def _at_least(blocks: Iterator[F32], n_samples: int) -> Iterator[F32]:
+    """Blocks until there are ``n_samples``, or no more."""
+    n = 0
+    while n < n_samples and (block := next(blocks, None)) is not None:
+        n += block.size
+        yield block

@@ -1,9 +1,9 @@
 """Make the golden vectors of tests/live/test_originals.py with the code that networks were published with.
 
-Where that code is in no package it is not at hand when the tests run, so what it gives of one signal is kept:
-from samples to vectors, at full size. Weights are not kept: they are drawn by the names that the code gives
-them, and ours gets the same ones. Each original has a run of its own, in an environment that holds the versions
-in provenance.json, with its repository on PYTHONPATH::
+Most of that code is in no package, or in one for other years, so it is not at hand when the tests run, and what
+it gives of one signal is kept: from samples to vectors, at full size. Weights are not kept: they are drawn by the
+names that the code gives them, and ours gets the same ones. Each original has a run of its own, in an environment
+that holds the versions in provenance.json, with its repository on PYTHONPATH::
 
     PYTHONPATH=EfficientAT python tests/golden/make_originals.py mn04
     PYTHONPATH=audioset_tagging_cnn/pytorch python tests/golden/make_originals.py panns-mobilenet-v1
@@ -124,6 +124,19 @@ def yamnet(samples: F32) -> tuple[Layout, F32]:
     return layout, np.asarray(model(samples)["embeddings"])
 
 
+def resemblyzer(samples: F32) -> tuple[Layout, F32]:
+    """VoiceEncoder.embed_utterance, pauses left in: the vectors of its partial utterances."""
+    import_module("torch")  # and not within the patch, at whose end it would be forgotten
+    librosa = import_module("librosa")
+    aside = {name: mock.MagicMock() for name in ("webrtcvad", "scipy.ndimage.morphology")}
+    with mock.patch.dict(sys.modules, aside):
+        encoder = import_module("resemblyzer").VoiceEncoder("cpu", verbose=False)
+    layout = _fill_torch(encoder)
+    mirrored = partial(librosa.feature.melspectrogram, pad_mode="reflect")  # as librosa did when it was trained
+    with mock.patch.object(librosa.feature, "melspectrogram", mirrored):
+        return layout, np.asarray(encoder.embed_utterance(samples, return_partials=True)[1])
+
+
 @dataclass(frozen=True, kw_only=True)
 class Original:
     """Published code, and the signal it is given: one that ours cuts into the same segments."""
@@ -165,6 +178,13 @@ ORIGINALS: dict[str, Original] = {
         run=lambda samples: panns(samples, "Cnn14", 16_000, 512, 160, 64, 50, 8_000),  # what Cnn14_16k asks for
         sample_rate=16_000,
         n_samples=32_000,
+    ),
+    "resemblyzer": Original(
+        run=resemblyzer,
+        packages=("Resemblyzer", "torch", "librosa"),
+        source="resemblyzer voice_encoder.py, audio.py",
+        sample_rate=16_000,
+        n_samples=48_000,  # two whole stretches, nine tenths of a third
     ),
     "vggish": _TENSORFLOW(
         run=vggish,

@@ -122,8 +122,8 @@ class ModelCard:
         parts = {
             "flow": FLOW_VERSION,
             "graph": self.graph.sha256,
-            "frontend": _decisive(self.frontend) if self.frontend else None,
-            "segments": asdict(self.segments),
+            "frontend": _decisive(self.frontend, frames_multiple=1) if self.frontend else None,
+            "segments": _decisive(self.segments, around_s=None),
             "sample_rate": self.sample_rate,
             "level": self.level,
             "precision": self.precision,
@@ -141,9 +141,7 @@ class ModelCard:
         return replace(self, level=level)
 
 
-def _decisive(frontend: MelSpec) -> dict[str, object]:
-    """Fields of a front end that count in a pipeline's hash: a later one only if it changes anything."""
-    fields = asdict(frontend)
-    if frontend.frames_multiple == 1:
-        del fields["frames_multiple"]
-    return fields
+def _decisive(spec: MelSpec | SegmentSpec, **without: object) -> dict[str, object]:
+    """Fields that count in a pipeline's hash; those that came later, and change nothing at a value, not at that one."""
+    fields = asdict(spec)
+    return {name: value for name, value in fields.items() if name not in without or value != without[name]}

@@ -6,6 +6,8 @@ is checked against them, or against the hash that its server states. Sources of 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from soundalike.models.card import LONG_MADE_HERE, Download, ModelCard, Source, TextSpec
 from soundalike.models.frontends import (
     AISFX,
@@ -407,8 +409,8 @@ SPEECH = (
         dim=256,
         licence="Apache-2.0",
         sample_rate=16_000,
-        frontend=RESEMBLYZER,
-        segments=SegmentSpec(length_s=1.59, hop_s=0.77, shortest_s=1.59),  # 160 frames every 77
+        frontend=replace(RESEMBLYZER, padding="none"),  # frames of the whole, cut afterwards: half of one before, …
+        segments=SegmentSpec(length_s=1.6, hop_s=0.77, shortest_s=1.6, around_s=(0.0125, 0.0025)),  # … 160 every 77
         level="raised",
         same_speaker=0.75,  # "confident" in demo_utils.py of resemble-ai/Resemblyzer
         source=Source(files=(
