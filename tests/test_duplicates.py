@@ -38,6 +38,7 @@ from soundalike.duplicates import (
 )  # fmt: skip
 from soundalike.duplicates.align import correlation, in_step, score_at
 from soundalike.duplicates.changes import coherence
+from soundalike.duplicates.lookup import sharing
 from soundalike.duplicates.prints import RATE, Store, log_bands, spectra
 from soundalike.duplicates.relation import Side, relate
 from soundalike.duplicates.texture import details, texture
@@ -68,7 +69,7 @@ def compared(first: Path, second: Path) -> Relation | None:
     with Store() as store:
         sides = [Side(recording(path), store.add(path)) for path in (first, second)]
         store.finish()
-        return relate(store, *sides, may_be_warped=True)
+        return relate(store, *sides, may_fit=True, may_be_warped=True)
 
 
 def samples_of(path: Path, rate: int = WHOLE) -> F32:
@@ -194,7 +195,7 @@ def test_different_examples_are_not_one_recording() -> None:
         store.finish()
         for i, first in enumerate(sides):
             for second in sides[i + 1 :]:
-                found = relate(store, first, second, may_be_warped=True)
+                found = relate(store, first, second, may_fit=True, may_be_warped=True)
                 assert found is None or found.sure < 0.5, (first.recording.path, second.recording.path, found)
 
 
@@ -527,3 +528,23 @@ def test_a_file_that_has_gone_costs_itself_only(source: tuple[Path, F32], tmp_pa
     assert [failure.code for failure in failures] == ["missing"]
     assert find([], np.zeros((0, 8), np.float32)) == ([], [])
     assert find(recordings[:1], vectors[:1]) == ([], [])
+
+
+def test_a_sound_that_is_everywhere_is_found_everywhere(source: tuple[Path, F32], tmp_path: Path) -> None:
+    """Its landmarks are in too many files to tell anything."""
+    gains = np.linspace(0.5, 0.9, 26, dtype=np.float32)
+    files = [write_sound(tmp_path / f"{i}.wav", gain * source[1][:WHOLE, None], WHOLE) for i, gain in enumerate(gains)]
+    vectors = np.ones((26, 8), np.float32) / np.float32(np.sqrt(8))
+    pairs, _ = find([recording(path) for path in files], vectors)
+    assert {row for pair in pairs for row in (pair.first, pair.second)} == set(range(26))
+
+
+def test_landmarks_say_who_may_fit_whom(source: tuple[Path, F32], tmp_path: Path) -> None:
+    noise = (0.1 * np.random.default_rng(5).standard_normal((2 * WHOLE, 1))).astype(np.float32)
+    piece = write_sound(tmp_path / "piece.wav", source[1][WHOLE:, None], WHOLE)
+    with Store() as store:
+        prints = [store.add(path) for path in (source[0], piece, write_sound(tmp_path / "noise.wav", noise, WHOLE))]
+        store.finish()
+        shared = sharing(store, prints)
+    assert shared.pairs.tolist() == [[0, 1]]
+    assert min(shared.n_rare) > 0

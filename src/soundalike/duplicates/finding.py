@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from soundalike.duplicates.groups import rank
-from soundalike.duplicates.lookup import sharing
+from soundalike.duplicates.lookup import MANY, sharing
 from soundalike.duplicates.prints import Print, Store
 from soundalike.duplicates.relation import Side, relate
 from soundalike.duplicates.values import Pair, Recording, Relation
@@ -20,7 +21,6 @@ from soundalike.parallel import in_order, n_cores
 from soundalike.types import F32, Failure
 
 Rows = npt.NDArray[np.int64]
-Proposal = tuple[int, int, bool]  # two rows, and whether other pitch and speed are worth the time
 Step = Literal["read", "compare"]
 STEPS: dict[Step, str] = {"read": "reading", "compare": "comparing"}  # as people read them
 OnProgress = Callable[[Step, int, int], None]  # what is done, how much of it, of how many
@@ -30,6 +30,16 @@ N_WARPED = 10  # of them, that are compared at other pitch and speed too
 LEAST_SURE = 0.7  # of the pairs that are reported by default
 _LEAST_COSINE = 0.3
 _BATCH = 64  # pairs
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """Two rows, and what is worth the time."""
+
+    first: int
+    second: int
+    may_fit: bool  # as they are
+    may_be_warped: bool  # at other pitch and speed
 
 
 def no_progress(step: Step, n_done: int, n_total: int) -> None:
@@ -64,7 +74,7 @@ def find(
     workers = workers or n_cores()
     with Store() as store, ThreadPoolExecutor(workers) as pool:
         prints, failures = _read(store, recordings, kept, pool, 8 * workers, on_progress)
-        proposed = [one for one in _proposed(store, prints, vectors) if allowed(*one[:2])]
+        proposed = [one for one in _proposed(store, prints, vectors) if allowed(one.first, one.second)]
 
         def compare(some: Sequence[Proposal]) -> list[Pair]:
             found = (_compare(store, recordings, prints, one) for one in some)
@@ -117,14 +127,18 @@ def _read(
 def _proposed(store: Store, prints: dict[int, Print], vectors: F32) -> list[Proposal]:
     """Pairs of rows that are worth comparing, each once; those of one place next to each other."""
     rows = np.array(sorted(row for row, one in prints.items() if one.blocks), np.int64)
-    close: dict[tuple[int, int], bool] = {}
+    shared = sharing(store, [prints[row] for row in rows.tolist()])
+    n_rare = dict(zip(rows.tolist(), shared.n_rare.tolist(), strict=True))
+    found: dict[tuple[int, int], Proposal] = {}
     for place, neighbors in zip(rows.tolist(), _neighbors(vectors[rows]), strict=True):
         for rank_of, other in enumerate(rows[neighbors].tolist()):
             key = (min(place, other), max(place, other))
-            close[key] = close.get(key, False) or rank_of < N_WARPED
-    for first, second in rows[sharing(store, [prints[row] for row in rows.tolist()])].tolist():
-        close.setdefault((first, second), False)
-    return [(first, second, is_close) for (first, second), is_close in sorted(close.items())]
+            known = found.get(key) or Proposal(*key, min(n_rare[place], n_rare[other]) < MANY, False)
+            found[key] = replace(known, may_be_warped=known.may_be_warped or rank_of < N_WARPED)
+    for first, second in rows[shared.pairs].tolist():
+        known = found.get((first, second)) or Proposal(first, second, True, False)
+        found[first, second] = replace(known, may_fit=True)
+    return [found[key] for key in sorted(found) if found[key].may_fit or found[key].may_be_warped]
 
 
 def _neighbors(vectors: F32) -> Iterator[Rows]:
@@ -142,10 +156,10 @@ def _compare(
     store: Store, recordings: Sequence[Recording], prints: dict[int, Print], proposal: Proposal
 ) -> Pair | None:
     """What is found of two rows, the one to keep first."""
-    first, second = sorted(proposal[:2], key=lambda row: rank(recordings[row]))
+    first, second = sorted((proposal.first, proposal.second), key=lambda row: rank(recordings[row]))
     sides = Side(recordings[first], prints[first]), Side(recordings[second], prints[second])
     try:
-        relation = relate(store, *sides, may_be_warped=proposal[2])
+        relation = relate(store, *sides, may_fit=proposal.may_fit, may_be_warped=proposal.may_be_warped)
     except SoundError:  # it has gone since it was read
         return None
     return None if relation is None else Pair(first, second, relation)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -12,17 +13,21 @@ from soundalike.duplicates.prints import Print, Store
 Rows = npt.NDArray[np.int64]
 
 LEAST_SHARED = 4  # landmarks at one offset
+MANY = 200  # rare landmarks: a piece of such a sound shares some, however it was filtered, coded or buried in noise
 _RARE = 24  # a landmark in more places than this tells nothing
 _OFFSET = 3  # pairs of frames in a bin of offsets
 
 
-def sharing(store: Store, prints: Sequence[Print]) -> Rows:
-    """Find pairs of sounds that share rare landmarks at one offset.
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What landmarks say of some sounds."""
 
-    Returns
-    -------
-    rows of both, ``(n, 2)``, the smaller first
-    """
+    pairs: Rows  # (n, 2): sounds that share some at one offset, the smaller row first
+    n_rare: Rows  # (n_sounds,): landmarks of each that few others have
+
+
+def sharing(store: Store, prints: Sequence[Print]) -> Shared:
+    """Find pairs of sounds that share rare landmarks at one offset."""
     owners = np.repeat(np.arange(len(prints)), [one.n_marks for one in prints])
     at = [np.arange(one.marks_at, one.marks_at + one.n_marks) for one in prints]
     marks = store.marks[np.concatenate([*at, np.zeros(0, np.int64)]).astype(np.int64)]
@@ -38,7 +43,8 @@ def sharing(store: Store, prints: Sequence[Print]) -> Rows:
         keys.append(_keys(owners[same], owners[same + step], times[same + step] - times[same], len(prints)))
     found, votes = np.unique(np.concatenate(keys), return_counts=True)
     pairs = found[votes >= LEAST_SHARED] >> np.uint64(20)
-    return np.unique(np.stack([pairs // len(prints), pairs % len(prints)], axis=1).astype(np.int64), axis=0)
+    rows = np.unique(np.stack([pairs // len(prints), pairs % len(prints)], axis=1).astype(np.int64), axis=0)
+    return Shared(rows, np.bincount(owners, minlength=len(prints)))
 
 
 def _keys(one: Rows, other: Rows, ahead: Rows, n: int) -> npt.NDArray[np.uint64]:

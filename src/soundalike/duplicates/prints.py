@@ -11,13 +11,14 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import IO, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 from scipy import fft, ndimage
+from scipy.sparse import csr_array
 
 from soundalike import audio
 from soundalike.level import is_silent
@@ -38,6 +39,7 @@ PER_SEMITONE = 2  # bands
 LOWEST_HZ, HIGHEST_HZ = 100.0, 7000.0
 N_BANDS = int(12 * PER_SEMITONE * np.log2(HIGHEST_HZ / LOWEST_HZ))
 _SMOOTH_HZ = 60.0  # whitening levels the spectrum over so many to each side
+_N_WHOLE = 8  # sounds that are kept in memory: pairs come sorted by their first, and more than one thread asks
 _PASS_HZ = (60.0, 7200.0)
 _REACH = (8, 6)  # a landmark is the highest point within so many bins and pairs of frames
 _FAN = 5  # landmarks that each is paired with
@@ -84,6 +86,7 @@ class Store:
         self.lows: I8 = np.zeros(0, np.int8)
         self.bands: I8 = np.zeros(0, np.int8)
         self.marks: U32 = np.zeros((0, 2), np.uint32)  # hash, time in pairs of frames
+        self._whole = lru_cache(_N_WHOLE)(_whole)
 
     @property
     def _files(self) -> tuple[IO[bytes], ...]:
@@ -98,6 +101,7 @@ class Store:
     def __exit__(self, *of_error: object) -> None:
         self.waves = self.lows = self.bands = np.zeros(0, np.int8)  # the maps go before their files
         self.marks = np.zeros((0, 2), np.uint32)
+        self._whole.cache_clear()
         for file in self._files:
             file.close()
         self._folder.cleanup()
@@ -152,6 +156,20 @@ class Store:
         """Give its low frequencies, whitened, at a quarter of the rate: about ``(n / 4,)``."""
         return self.lows[block.low_at : block.low_at + block.n_low].astype(np.float32)
 
+    def heard(self, path: Path, duration_s: float) -> Iterator[F32]:
+        """Give the samples of a file at `RATE` in blocks; the last few short ones are not decoded again.
+
+        Raises
+        ------
+        SoundError
+            as `soundalike.audio.read`
+        """
+        if duration_s <= BLOCK_S:
+            yield self._whole(path)
+            return
+        with audio.read(path, RATE) as sound:
+            yield from sound
+
     def bands_of(self, one: Print) -> F32:
         """Give the bands ``(N_BANDS, n_frames)`` of a sound's first seconds."""
         kept = self.bands[one.bands_at : one.bands_at + N_BANDS * one.n_frames]
@@ -166,6 +184,11 @@ class Store:
     def _mapped(self, file: IO[bytes], dtype: type) -> Any:
         size = file.seek(0, 2)
         return np.memmap(file, dtype, mode="r") if size else np.zeros(0, dtype)
+
+
+def _whole(path: Path) -> F32:
+    with audio.read(path, RATE) as sound:
+        return np.concatenate([np.zeros(0, np.float32), *sound])
 
 
 def _blocks(path: Path) -> Iterator[tuple[int, F32, bool]]:
@@ -237,19 +260,18 @@ def _window() -> F32:
 
 
 @cache
-def _to_bands() -> F32:
-    """Weights ``(N_FFT // 2 + 1, N_BANDS)`` of triangles, none narrower than a bin."""
+def _to_bands() -> Any:
+    """Triangles, none narrower than a bin, as sparse weights ``(N_BANDS, N_FFT // 2 + 1)``."""
     hz = np.fft.rfftfreq(N_FFT, 1 / RATE)
     centers = LOWEST_HZ * 2 ** (np.arange(-1, N_BANDS + 1) / (12 * PER_SEMITONE))
     widths = np.maximum(RATE / N_FFT, (centers[2:] - centers[:-2]) / 2)
     weights = np.maximum(0, 1 - np.abs(hz[:, None] - centers[None, 1:-1]) / widths)
-    scaled: F32 = (weights / weights.sum(0)).astype(np.float32)
-    return scaled
+    return csr_array((weights / weights.sum(0)).T.astype(np.float32))
 
 
 def log_bands(magnitudes: F32) -> F32:
     """Give log-levels ``(n_frames, N_BANDS)``, each beside those within half an octave of it."""
-    levels = magnitudes @ _to_bands()
+    levels = (_to_bands() @ magnitudes.T).T
     levels = np.log(levels + max(float(levels.max()), 1e-12) * 1e-3)
     flat: F32 = levels - ndimage.uniform_filter1d(levels, 12 * PER_SEMITONE, axis=1, mode="nearest")
     return flat

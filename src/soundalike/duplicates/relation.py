@@ -8,7 +8,6 @@ from math import exp, log, log2, log10
 
 import numpy as np
 
-from soundalike import audio
 from soundalike.duplicates.align import Alignment, align, alike, in_step
 from soundalike.duplicates.changes import Changes, changes, coherence
 from soundalike.duplicates.prints import BANDS_S, BLOCK_S, RATE, Print, Store, whiten
@@ -53,11 +52,12 @@ class Side:
     print: Print
 
 
-def relate(store: Store, first: Side, second: Side, *, may_be_warped: bool) -> Relation | None:
+def relate(store: Store, first: Side, second: Side, *, may_fit: bool, may_be_warped: bool) -> Relation | None:
     """Compare two files.
 
     Parameters
     ----------
+    may_fit : whether one may lie in the other as it is
     may_be_warped : whether other pitch, tempo and speed are worth the time
 
     Returns
@@ -66,10 +66,10 @@ def relate(store: Store, first: Side, second: Side, *, may_be_warped: bool) -> R
     """
     if not first.print.blocks or not second.print.blocks:
         return None
-    found = align(store, first.print, second.print)
+    found = align(store, first.print, second.print) if may_fit else None
     relation = None
     if found is not None and found.score >= _WORTH_A_LOOK:
-        relation = _of_waves(first.recording, second.recording, found)
+        relation = _of_waves(store, first.recording, second.recording, found)
     if relation is None or relation.sure < _LIKELY:
         warped = _of_warp(store, first, second) if may_be_warped else None
         return max((one for one in (relation, warped) if one is not None), key=lambda one: one.sure, default=None)
@@ -92,12 +92,12 @@ def _logistic(weights: tuple[float, ...], *values: float) -> float:
 # The wave as it is
 
 
-def _of_waves(first: Recording, second: Recording, found: Alignment) -> Relation | None:
+def _of_waves(store: Store, first: Recording, second: Recording, found: Alignment) -> Relation | None:
     from_s = max(0.0, found.start_s)
     to_s = min(first.duration_s, found.start_s + second.duration_s)
     least = _EXTRA_S[first.is_lossless and second.is_lossless]
-    here = _heard(first, from_s, to_s, least)
-    there = _heard(second, from_s - found.start_s, to_s - found.start_s, least)
+    here = _heard(store, first, from_s, to_s, least)
+    there = _heard(store, second, from_s - found.start_s, to_s - found.start_s, least)
     n = min(len(here.samples), len(there.samples))
     if n < RATE // 100:
         return None
@@ -185,22 +185,21 @@ class _Heard:
     outside: float  # the same of the rest of the file
 
 
-def _heard(one: Recording, from_s: float, to_s: float, least_s: float) -> _Heard:
+def _heard(store: Store, one: Recording, from_s: float, to_s: float, least_s: float) -> _Heard:
     """Read a stretch of a file; all of it if there is more than so many seconds beside it."""
     has_more = max(from_s, one.duration_s - to_s) > least_s
     first, last, at = round(from_s * RATE), round(to_s * RATE), 0
     near, end = round(0.005 * RATE), min(last, first + round(BLOCK_S * RATE))
     kept, inside, outside = [np.zeros(0, np.float32)], 0.0, 0.0
-    with audio.read(one.path, RATE) as sound:
-        for block in sound:
-            kept.append(block[max(0, first - at) : max(0, end - at)])
-            low, high = max(0, first - near - at), max(0, last + near - at)
-            sizes = np.abs(block)
-            inside = max(inside, float(sizes[low:high].max(initial=0)))
-            outside = max(outside, float(sizes[:low].max(initial=0)), float(sizes[high:].max(initial=0)))
-            at += len(block)
-            if at >= end and not has_more:
-                break
+    for block in store.heard(one.path, one.duration_s):
+        kept.append(block[max(0, first - at) : max(0, end - at)])
+        low, high = max(0, first - near - at), max(0, last + near - at)
+        sizes = np.abs(block)
+        inside = max(inside, float(sizes[low:high].max(initial=0)))
+        outside = max(outside, float(sizes[:low].max(initial=0)), float(sizes[high:].max(initial=0)))
+        at += len(block)
+        if at >= end and not has_more:
+            break
     return _Heard(np.concatenate(kept), has_more, inside, outside)
 
 
@@ -214,7 +213,7 @@ def _of_warp(store: Store, first: Side, second: Side, fits_at: float | None = No
     found = warp(store.bands_of(first.print), store.bands_of(second.print), ratios)
     if found is None or not _is_plain(found) or _first_guess(found, min(sounding)) < _WORTH_TEXTURE:
         return None
-    looked = _look_closer(first, second, found, ratios, fits_at)
+    looked = _look_closer(store, first, second, found, ratios, fits_at)
     if looked is None:
         return None
     found, sure = looked
@@ -228,10 +227,10 @@ def _of_warp(store: Store, first: Side, second: Side, fits_at: float | None = No
 
 
 def _look_closer(
-    first: Side, second: Side, found: Warp, ratios: tuple[float, float], fits_at: float | None
+    store: Store, first: Side, second: Side, found: Warp, ratios: tuple[float, float], fits_at: float | None
 ) -> tuple[Warp, float] | None:
     """Give the numbers at which textures agree best, and how sure that is."""
-    here, there = details(_head(first)), _head(second)
+    here, there = details(_head(store, first)), _head(store, second)
     looks = [(one, details(there, one.semitones, one.speed)) for one in _near(found, ratios)]
     found, best = max(looks, key=lambda look: _worth(look[0], agreement(here, look[1], look[0].lag_s), ratios[0]))
     closer = texture(here, best, found.lag_s)
@@ -280,16 +279,15 @@ def _is_near_a_key(semitones: float) -> bool:
     return round(semitones) != 0 and abs(semitones - round(semitones)) < _NEAR_KEY
 
 
-def _head(side: Side) -> F32:
+def _head(store: Store, side: Side) -> F32:
     """Read the first seconds of what sounds, as many as bands are kept of."""
     first, last = round(side.print.start_s * RATE), round(min(side.print.end_s, side.print.start_s + BANDS_S) * RATE)
     kept, at = [np.zeros(0, np.float32)], 0
-    with audio.read(side.recording.path, RATE) as sound:
-        for block in sound:
-            kept.append(block[max(0, first - at) : max(0, last - at)])
-            at += len(block)
-            if at >= last:
-                break
+    for block in store.heard(side.recording.path, side.recording.duration_s):
+        kept.append(block[max(0, first - at) : max(0, last - at)])
+        at += len(block)
+        if at >= last:
+            break
     return np.concatenate(kept)
 
 

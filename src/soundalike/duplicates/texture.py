@@ -100,14 +100,15 @@ def _best(windows: F32, chunk: F32) -> float:
     time = _time(len(chunk))
     products = np.einsum("lbn,nb->l", windows, chunk)
     energies = np.einsum("lbn,lbn->l", windows, windows) - np.square(windows.sum(2)).sum(1) / len(chunk)
-    energies -= np.square(windows @ time).sum(1) / (time @ time)
-    return float((products / np.sqrt(np.maximum(energies * np.vdot(chunk, chunk), 1e-6))).max())
+    energies -= np.square(np.einsum("lbn,n->lb", windows, time)).sum(1) / np.square(time).sum()
+    return float((products / np.sqrt(np.maximum(energies * np.square(chunk).sum(), 1e-6))).max())
 
 
 def _without_line(chunk: F32) -> F32:
     """Take from every bin its mean and its slope over time: any two notes die away."""
     time = _time(len(chunk))
-    flat: F32 = chunk - chunk.mean(0) - time[:, None] * (time @ chunk / (time @ time))
+    slopes = np.einsum("n,nb->b", time, chunk) / np.square(time).sum()
+    flat: F32 = chunk - chunk.mean(0) - time[:, None] * slopes
     return flat
 
 

@@ -30,7 +30,7 @@ _MOST_LAG = 20  # frames
 _AROUND = (0.96, 0.97, 0.98, 0.985, 0.99, 0.995, 1.0, 1.005, 1.01, 1.015, 1.02, 1.03, 1.04)  # the ratio of durations
 _DOUBT = 3.0  # score that a speed loses for each unit of logarithm from both ratios of durations
 _OFF = (-14, -10, -7, 7, 10, 14)  # frames
-_COARSE = 4
+_COARSE, _SHORT = 4, 100  # frames
 _QUICK = 9  # frames: what changes within them is detail
 _LEAST_QUICK = 0.45  # of the score at the ratio of durations itself, for the search to go on
 
@@ -75,7 +75,8 @@ def warp(first: F32, second: F32, ratios: tuple[float, float]) -> Warp | None:
 
 def _is_promising(first: F32, second: F32, ratio: float) -> bool:
     """Whether a look at few frames shows anything, as it is or at the ratio of durations."""
-    first, second = _coarse(first), _coarse(second)
+    n = _COARSE if min(first.shape[1], second.shape[1]) >= _SHORT else 2
+    first, second = _coarse(first, n), _coarse(second, n)
     size = _size(first, second)
     picture = _Picture.of(first, size)
     return any(
@@ -95,13 +96,10 @@ def _candidates(first: F32, second: F32, ratios: Sequence[float]) -> Iterator[Ca
             yield *_best_shift(picture, stretched, 12 * float(np.log2(speed)), 0.35), speed, "speed"
 
 
-def _coarse(bands: F32) -> F32:
-    """Fewer frames of a long sound."""
-    n = bands.shape[1] // _COARSE
-    if n < 100:  # the grain of a short noise is all there is of it
-        return bands
-    parts = (bands[:, at : n * _COARSE : _COARSE] for at in range(_COARSE))
-    means: F32 = np.add.reduce(list(parts)) / np.float32(_COARSE)
+def _coarse(bands: F32, n: int) -> F32:
+    """Means of so many frames each."""
+    n_means = bands.shape[1] // n
+    means: F32 = np.add.reduce([bands[:, at : n_means * n : n] for at in range(n)]) / np.float32(n)
     return means
 
 
