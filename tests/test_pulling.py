@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import sys
 from collections.abc import Iterator
@@ -135,6 +136,21 @@ def test_the_hash_on_the_card_counts_more_than_the_servers(
         pull("twin")
 
 
+def test_an_md5_counts_where_its_publisher_says_no_more(
+    twin: ModelCard, server: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert twin.source is not None
+    for md5 in ("0" * 32, hashlib.md5((BUNDLED / "audio.onnx").read_bytes()).hexdigest()):
+        files = (replace(twin.source.files[0], md5=md5), *twin.source.files[1:])
+        monkeypatch.setitem(cards.CARDS, "twin", replace(twin, source=replace(twin.source, files=files)))
+        if md5 == "0" * 32:
+            with pytest.raises(ModelError, match=r"its md5 is [0-9a-f]{32}, it should be 0000"):
+                pull("twin")
+            assert not list(folder_of(twin).rglob("audio.onnx*"))
+        else:
+            assert is_here(pull("twin"))
+
+
 def test_offline_is_honoured(twin: ModelCard, server: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(ModelError, match="HF_HUB_OFFLINE forbids the network"):
@@ -224,3 +240,15 @@ def test_sources_are_pinned(name: str) -> None:
 def test_clap_is_a_name_for_the_usual_one() -> None:
     assert card_of("clap").name == "clap-htsat-unfused"
     assert "sounds and words" in call("show", "clap").stdout
+
+
+def test_what_a_card_says_of_its_files_can_be_checked() -> None:
+    """A hash is whole, hexadecimal and of one file; where there is none, the hub or Zenodo states one."""
+    files = [file for card in CARDS.values() if card.source for file in card.source.files]
+    for file in files:
+        assert len(file.sha256) in (0, 64)
+        assert not set(file.sha256 + file.md5) - set("0123456789abcdef")
+        assert file.sha256 or file.md5 or file.address.startswith("https://huggingface.co/")
+    hashes = {file.sha256: file.n_bytes for file in files if file.sha256}
+    assert all(file.n_bytes == hashes[file.sha256] for file in files if file.sha256)
+    assert sum(bool(file.sha256) for file in files) == 24  # docs/models.md says so

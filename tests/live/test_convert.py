@@ -19,7 +19,9 @@ transformers = pytest.importorskip("transformers")
 
 from random_networks import GOLDEN, SMALL_CLAP, decibels, keep, narrowed, seeded  # noqa: E402
 from references import REFERENCES, clone, reference  # noqa: E402
+from soundalike.frontend import log_mel  # noqa: E402
 from soundalike.models.convert import efficientat, graph, htsat, musicnn, panns, states, text, vggish, voice, waves  # noqa: E402
+from soundalike.models.frontends import LAION_CLAP_FUSED  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
 
@@ -69,6 +71,24 @@ def test_htsat_of_laion_fused_beyond_ten_seconds(tmp_path: Path) -> None:
     ours, axes = htsat.laion_long(model.state_dict()), {0: "n", 2: "n_frames"}
     more = [decibels(1, 64, n) for n in (1002, 1003, 3001)]
     agree(ours, mel, expected, tmp_path / "audio_long.onnx", "mel", axes, more)
+
+
+def test_laion_fused_from_samples_to_vectors() -> None:
+    """The reference's extractor and network, its three draws at the first, the middle and the last ten seconds."""
+    samples = np.random.default_rng(4).normal(0, 0.1, 48_000 * 14).astype(np.float32)
+    extractor = transformers.ClapFeatureExtractor(frequency_min=50, frequency_max=14_000, truncation="fusion")
+    n = len(samples) // 480 + 1 - 1001
+    with mock.patch("numpy.random.choice", side_effect=[0, n // 2, n]) as choice:
+        features = extractor(samples, sampling_rate=48_000, return_tensors="pt")
+    assert choice.call_count == 3
+    assert [row[0].tolist() for row in features["is_longer"]] == [True]
+    model = clap_audio(fusion=True)
+    mel = torch.from_numpy(log_mel(samples, LAION_CLAP_FUSED))[None]
+    with torch.no_grad():
+        expected = model(features["input_features"], is_longer=features["is_longer"]).audio_embeds
+        found = htsat.laion_long(model.state_dict()).eval()(mel)
+    assert float(torch.cosine_similarity(found.double(), expected.double()).min()) >= 0.999999
+    assert float((found - expected).abs().max() / expected.abs().max()) < 5e-5
 
 
 def test_windows_of_the_fused_model_are_ones_that_the_reference_could_draw() -> None:

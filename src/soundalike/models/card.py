@@ -38,6 +38,7 @@ class Download:
     name: str  # what it is called in the model's folder; in a wheel, its path
     n_bytes: int  # about, before it is asked for
     sha256: str = ""  # all of it, or the first digits that are known; "": what its server says
+    md5: str = ""  # where that is all that its publisher says
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from http.client import HTTPException, HTTPMessage
 from pathlib import Path
 from typing import IO, Any
@@ -117,13 +118,14 @@ def _append(address: str, part: Path, on_progress: OnProgress) -> None:
 
 
 def _kept(part: Path, path: Path, download: Download, sha256: str) -> Path:
-    found = sha256_of(part)
-    if not found.startswith(sha256.lower()):
-        part.unlink()
-        raise ModelError(
-            f"{download.name}: not the file that is asked for, and not kept: its sha256 is {found}, it should be "
-            f"{sha256}"
-        )
+    for kind, expected in (("sha256", sha256), ("md5", download.md5)):
+        found = _digest(part, kind) if expected else ""
+        if not found.startswith(expected.lower()):
+            part.unlink()
+            raise ModelError(
+                f"{download.name}: not the file that is asked for, and not kept: its {kind} is {found}, it should be "
+                f"{expected}"
+            )
     part.replace(path)
     return path
 
@@ -193,5 +195,9 @@ def described(path: Path, folder: Path) -> ModelFile:
 
 def sha256_of(path: Path) -> str:
     """Hash of a file's bytes."""
+    return _digest(path, "sha256")
+
+
+def _digest(path: Path, kind: str) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, partial(hashlib.new, kind, usedforsecurity=False)).hexdigest()
