@@ -80,7 +80,7 @@ def test_a_pulled_model_gives_the_vectors_of_its_files(twin: ModelCard, server: 
     n_asked = len(server.asked)
     assert "here already" in call("pull", "twin").stderr
     assert len(server.asked) == n_asked
-    assert "twin: well" in call("check", "twin").stderr
+    assert "twin: all is well: 8 sounds are told apart, and words find their sounds" in call("check", "twin").stderr
     assert call("remove", "twin").exit_code == 0
     assert not is_here(twin)
     with pytest.raises(ModelError, match="not on this machine"):
@@ -207,7 +207,7 @@ def test_a_model_that_understands_no_words_is_refused(twin: ModelCard, server: H
     assert not is_here(twin)
 
 
-def test_weights_wait_for_torch(
+def test_weights_are_not_fetched_where_torch_is_missing(
     twin: ModelCard, server: HubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert twin.source is not None
@@ -215,7 +215,29 @@ def test_weights_wait_for_torch(
     monkeypatch.setattr("soundalike.pulling.find_spec", lambda package: None)
     with pytest.raises(MissingExtra, match=r"soundalike\[convert\]"):
         pull("twin")
-    assert (folder_of(twin) / "download" / "audio.onnx").is_file()  # fetched once
+    assert "soundalike[convert]" in call("pull", "twin", "--yes").stderr
+    assert server.asked == []
+    assert "pip install 'soundalike[convert]'" in call("show", "twin").stdout
+
+
+def test_without_a_network_it_says_what_to_do(twin: ModelCard, server: HubServer) -> None:
+    server.close()
+    said = call("pull", "twin").stderr
+    assert "not to be reached" in said
+    assert "--from FOLDER" in said
+
+
+def test_a_hash_is_shown_for_those_who_fetch_by_hand(twin: ModelCard) -> None:
+    shown = call("show", "msclap-2022").stdout
+    assert "CLAP_weights_2022.pth (2,334 MB)\n            sha256 5b917c47fec10547" in shown
+    assert "md5 a419303e1c88aa1b9d2ac3811563d371" in call("show", "panns-mobilenet-v1").stdout
+
+
+def test_a_name_with_a_slip_is_guessed(home: Path) -> None:
+    assert "Did you mean resemblyzer?" in call("show", "Resemblizer").stderr
+    assert "clap," in call("show", "nothing-like-it").stderr
+    assert "Did you mean" not in call("show", "nothing-like-it").stderr
+    assert "does not exist" in call("pull", "clap", "--from", home / "nowhere").stderr
 
 
 def test_the_bundled_model_is_well(pocket: object) -> None:

@@ -57,19 +57,18 @@ def pull(
         if a file cannot be had or is not the right one, or the model fails when it is tried; nothing is kept then
         but finished downloads
     MissingExtra
-        if it has to be converted, and torch is not here; what was fetched is kept
+        if it has to be converted, and torch is not here; nothing is fetched then
     """
     card = card_of(name)
     if card.source is None or is_here(card):
         return card
+    require(card)
     folder = folder_of(card)
     for download in card.source.files:
         path = _got(download, folder / DOWNLOADS, source, on_step)
         on_step("fetching", download.name, path.stat().st_size, path.stat().st_size)
     if card.source.ready:
         _take(card, folder)  # an error above leaves the downloads, with which the next call goes on
-    elif find_spec("torch") is None:
-        raise MissingExtra("torch", "convert")
     else:
         on_step("converting", card.name, 0, 0)
         convert(card, folder / DOWNLOADS, folder, precision)
@@ -77,6 +76,18 @@ def pull(
     _tried(card.name, folder)
     shutil.rmtree(folder / DOWNLOADS, ignore_errors=True)
     return card_of(card.name)
+
+
+def require(card: ModelCard) -> None:
+    """Look for what making a model ready needs.
+
+    Raises
+    ------
+    MissingExtra
+        if it has to be converted, and torch is not here
+    """
+    if card.source is not None and not card.source.ready and find_spec("torch") is None:
+        raise MissingExtra("torch", "convert")
 
 
 def remove(name: str) -> Path:

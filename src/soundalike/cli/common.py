@@ -65,6 +65,16 @@ def print_json(record: dict[str, Any]) -> None:
     sys.stdout.buffer.flush()
 
 
+def print_rows(rows: list[list[str]]) -> None:
+    """Rows of a table: columns in line on a terminal, tabs between them elsewhere."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        if sys.stdout.isatty():
+            click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        else:
+            click.echo("\t".join(row))
+
+
 def note(text: str) -> None:
     """Write one line for the reader on stderr."""
     click.echo(shown(text), err=True)

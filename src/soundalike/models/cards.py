@@ -63,9 +63,18 @@ def card_of(name: str) -> ModelCard:
     """
     name = ALIASES.get(name, name)
     if name not in CARDS:
-        raise ModelError(f"There is no model called {name!r}. Models: {', '.join(sorted(CARDS))}")
+        raise _unknown(name)
     card = CARDS[name]
     return _with_files(card) if card.source is not None and is_here(card) else card
+
+
+def _unknown(name: str) -> ModelError:
+    from difflib import get_close_matches
+
+    names = sorted([*CARDS, *ALIASES])
+    near = get_close_matches(name.lower(), names, 1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return ModelError(f"There is no model called {name!r}.{hint} Models: {', '.join(names)}")
 
 
 def folder_of(card: ModelCard) -> Path:

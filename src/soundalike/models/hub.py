@@ -89,9 +89,13 @@ def _download(download: Download, path: Path, on_progress: OnProgress) -> Path:
             last = error
         if attempt < TRIES - 1:
             time.sleep(PAUSE_S * 2**attempt)
-    raise ModelError(
-        f"{address}: broken off ({getattr(last, 'reason', last)}). What has come is kept: the same command goes on."
-    )
+    reason = getattr(last, "reason", last)
+    if not part.exists():
+        raise ModelError(
+            f"{address}: not to be reached ({reason}). Without a network: soundalike models pull NAME --from FOLDER, "
+            "with a copy of the file in it"
+        ) from last
+    raise ModelError(f"{address}: broken off ({reason}). What has come is kept: the same command goes on.") from last
 
 
 def _append(address: str, part: Path, on_progress: OnProgress) -> None:
