@@ -23,8 +23,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module, metadata
+from importlib.util import find_spec
 from math import prod
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -60,9 +62,13 @@ def _lively(name: str, shape: list[int], fan: int) -> tuple[list[int], float, fl
 
 
 def _fill_torch(net: Any) -> Layout:
-    """Give a torch network its weights; those of its front end, which are formulas, stay."""
+    """Give a torch network its weights; what is a formula, its front end and its masks, stays."""
     torch = import_module("torch")
-    state = {k: v for k, v in net.state_dict().items() if v.ndim and "_extractor." not in k}
+    formulas = ("_extractor.", "attn_mask")
+    state = {
+        name: tensor for name, tensor in net.state_dict().items()
+        if tensor.ndim and tensor.is_floating_point() and not any(part in name for part in formulas)
+    }  # fmt: skip
     layout = {name: _lively(name, list(v.shape), v[0].numel()) for name, v in state.items()}
     drawn = {name: torch.from_numpy(array) for name, array in draw(layout).items()}
     net.load_state_dict(drawn, strict=False)
@@ -88,6 +94,30 @@ def efficientat(samples: F32, width: float) -> tuple[Layout, F32]:
     front_end = import_module("models.preprocess").AugmentMelSTFT(freqm=0, timem=0).eval()
     with torch.no_grad():
         return layout, np.asarray(net(front_end(torch.from_numpy(samples)[None])[None])[1].numpy())
+
+
+def laion(samples: F32) -> tuple[Layout, F32]:
+    """LAION's own HTSAT, from samples on, and the two layers behind it in their CLAP."""
+    torch = import_module("torch")
+    (folder,) = find_spec("laion_clap").submodule_search_locations  # type: ignore[union-attr,misc]
+    aside: dict[str, Any] = {"h5py": mock.MagicMock(), "torchvision": mock.MagicMock()}
+    aside |= {f"torchvision.{name}": mock.MagicMock() for name in ("ops", "ops.misc")}
+    for name in ("laion_clap", "laion_clap.clap_module"):  # without what the packages import for training
+        aside[name] = ModuleType(name)
+        aside[name].__path__ = [str(Path(folder, *name.split(".")[1:]))]
+    config = SimpleNamespace(
+        mel_bins=64, sample_rate=48_000, window_size=1024, hop_size=480, fmin=50, fmax=14_000, class_num=527,
+        model_name="tiny",
+    )  # fmt: skip
+    import_module("librosa").filters.mel(sr=48_000, n_fft=1024)  # and what it imports late, before the patch
+    with mock.patch.dict(sys.modules, aside):
+        htsat = import_module("laion_clap.clap_module.htsat").create_htsat_model(config)
+    project = torch.nn.Sequential(torch.nn.Linear(768, 512), torch.nn.ReLU(), torch.nn.Linear(512, 512))
+    net = torch.nn.ModuleDict({"audio_branch": htsat, "audio_projection": project})
+    layout = _fill_torch(net)
+    with torch.no_grad():
+        heard = htsat({"waveform": torch.from_numpy(samples)[None], "longer": torch.zeros(1, 1)}, device="cpu")
+        return layout, np.asarray(project(heard["embedding"]).numpy())
 
 
 def panns(samples: F32, kind: str, *sizes: int) -> tuple[Layout, F32]:
@@ -167,6 +197,13 @@ _PANNS = partial(
 _TENSORFLOW = partial(Original, sample_rate=16_000)
 
 ORIGINALS: dict[str, Original] = {
+    "clap-htsat-unfused": Original(
+        run=laion,
+        packages=("laion-clap", "torch", "torchlibrosa", "librosa"),
+        source="laion_clap clap_module/htsat.py, clap_module/model.py",
+        sample_rate=48_000,
+        n_samples=480_000,
+    ),
     "mn04": _EFFICIENTAT(run=partial(efficientat, width=0.4)),
     "mn10": _EFFICIENTAT(run=partial(efficientat, width=1.0)),
     "panns-mobilenet-v1": _PANNS(
