@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from soundalike import classify
 from soundalike.classify import NONE, Classifier, cross_validate, learning_curve, read_labels, suggest, train
 from soundalike.cli import main
-from soundalike.errors import LibraryError, ModelError, PipelineMismatch, SoundalikeError
+from soundalike.errors import ModelError, PipelineMismatch, SoundalikeError
 from soundalike.library import Library
 from soundalike.models.cards import Calibration
 from soundalike.types import F32
@@ -214,7 +214,7 @@ def test_a_library_trains_on_folders_and_classifies_itself(library: Library, sou
     (tmp_path / "new.wav").write_text("cat\ncat\nother")
     found = library.classify(done.classifier, [tmp_path / "new.wav"]).sounds[0]
     assert (found.label, found.ranking[0]) == ("cat", ("cat", found.probability))
-    with pytest.raises(LibraryError, match="two labels"):
+    with pytest.raises(SoundalikeError, match="two labels"):
         library.train({sounds / "dog" / "0.wav": "dog"})
 
 
@@ -240,6 +240,22 @@ def test_a_library_suggests_what_has_no_label(library: Library, sounds: Path) ->
     assert [one.guess for one in library.suggest_labels({}, 2)] == [None, None]
 
 
+def test_examples_teach_that_are_not_in_the_library(library: Library, tmp_path: Path) -> None:
+    for label in ("dog", "cat"):
+        (tmp_path / "labelled" / label).mkdir(parents=True)
+        (tmp_path / "labelled" / label / "new.wav").write_text(f"{label}\n{label}\n{label} new")
+    found = library.suggest_labels(tmp_path / "labelled", 4)
+    assert {one.guess for one in found} <= {"dog", "cat"}
+    assert all(one.doubt < 1 for one in found)
+
+
+def test_a_curve_of_few_examples_has_numbers() -> None:
+    vectors = np.eye(6, dtype=np.float32)[[0, 0, 1, 1, 2, 2]]
+    (point,) = learning_curve(vectors, ["a", "a", "b", "b", "c", "c"])
+    assert (point.n_shots, point.accuracy) == (1, 1.0)
+    assert learning_curve(vectors[:3], ["a", "a", "b"]) == []
+
+
 def call(*arguments: object) -> tuple[int, str, str]:
     result = CliRunner().invoke(main, [str(argument) for argument in arguments])
     return result.exit_code, result.stdout, result.stderr
@@ -256,6 +272,8 @@ def test_the_commands(library: Library, sounds: Path, tmp_path: Path) -> None:
     assert (code, text.count("dog 9"), len(text.splitlines())) == (0, 6, 12)
     code, text, _ = call("classify", "--by", out, sounds / "dog" / "0.wav", "--json", "--top", 2, *where)
     assert [pair["label"] for pair in orjson.loads(text)["labels"]] == ["dog", "cat"]
+    code, text, _ = call("classify", "--by", out, sounds / "dog", *where)
+    assert (code, len(text.splitlines())) == (0, 6)
     assert call("classify", *where)[0] == call("classify", "--label", "a", "--label", "a", *where)[0] == 2
     code, text, _ = call("labels", "suggest", "-n", 3, "--json", *where)
     assert (code, len(text.splitlines())) == (0, 3)

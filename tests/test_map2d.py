@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from soundalike.cli import main
 from soundalike.errors import LibraryError
 from soundalike.library import Filters, Library
-from soundalike.map2d import Scene, draw_page, draw_picture, layout, neighbors, scene, tsne
+from soundalike.map2d import IN_NONE, Scene, draw_page, draw_picture, layout, neighbors, scene, tsne
 from soundalike.map2d.colors import palette
 from soundalike.map2d.scene import OTHER, group_by_folder
 from soundalike.types import F32
@@ -176,6 +176,12 @@ def test_colors_are_different_and_readable() -> None:
         assert (np.abs(colors - paper).max(axis=1) > 90).all()
 
 
+def pixels_of(picture: bytes) -> npt.NDArray[np.int64]:
+    width, height = struct.unpack(">II", picture[16:24])
+    lines = np.frombuffer(zlib.decompress(picture[picture.index(b"IDAT") + 4 : -16]), np.uint8)
+    return lines.reshape(height, 1 + 3 * width)[:, 1:].reshape(height, width, 3).astype(np.int64)
+
+
 @pytest.mark.parametrize(("n", "dark"), [(0, False), (1, True), (300, False)])
 def test_a_picture_shows_every_group(n: int, dark: bool) -> None:
     made = drawn([f"{i}.wav" for i in range(n)])
@@ -184,10 +190,21 @@ def test_a_picture_shows_every_group(n: int, dark: bool) -> None:
     assert picture.startswith(b"\x89PNG")
     assert (width, 600 < height < 1700) == (1400, True)
     if n:
-        lines = np.frombuffer(zlib.decompress(picture[picture.index(b"IDAT") + 4 : -16]), np.uint8)
-        pixels = lines.reshape(height, 1 + 3 * width)[:, 1:].reshape(height, width, 3).astype(int)
+        pixels = pixels_of(picture)
         for color in palette(2, dark=dark)[: min(n, 2)]:
             assert (np.abs(pixels - color).sum(axis=2) < 60).any()
+
+
+def test_a_name_stands_above_the_middle_of_what_it_is_of_and_what_is_in_no_cluster_has_none() -> None:
+    x = np.array([0, 0.5, 0.52, 1], np.float32)
+    made = scene(x, x * 0, [Path(f"{i}.wav") for i in range(4)], [1.0] * 4, np.array([0, 0, 0, 1]), ["a", IN_NONE])
+    picture = pixels_of(draw_picture(made, ""))
+    ink = (np.abs(picture - (36, 36, 46)).sum(axis=2) < 30)[64:]
+    rows, columns = np.nonzero(ink)
+    point = np.nonzero((np.abs(picture - palette(2, dark=False)[0]).sum(axis=2) < 60).any(axis=1))[0]
+    assert abs(columns.mean() - 700) < 30
+    assert rows.max() + 64 < point.min()
+    assert (np.abs(picture - (110, 110, 124)).sum(axis=2) < 60)[point].any()
 
 
 # In a library

@@ -560,7 +560,7 @@ def test_duplicates_are_found_kept_and_put_back(tmp_path: Path, pocket: Model) -
         assert client.get("/api/duplicates").status_code == 404
         assert client.post("/api/duplicates/undo", json={}).status_code == 409  # nothing was moved
         end = wait_for(client, client.post("/api/jobs", json={"kind": "duplicates"}).json()["id"])
-        assert (end["state"], end["message"]) == ("done", "1 groups, 1 copies"), end
+        assert (end["state"], end["message"]) == ("done", "1 group, 1 copy"), end
         [group] = client.get("/api/duplicates").json()
         assert {sound["path"] for sound in group["sounds"]} == {str(first), str(second)}
         assert group["pairs"][0]["kinds"] == ["identical"]

@@ -62,6 +62,13 @@ def find_sounds(roots: Iterable[Path]) -> Iterator[SoundFile]:
                 yield SoundFile(path, prefix / path.relative_to(root))
 
 
+def named_sounds(paths: Iterable[Path]) -> list[SoundFile]:
+    """Sounds by name and in folders, as `find_sounds`; what is not there stays, to be named as a failure."""
+    paths = list(paths)
+    absent = [SoundFile(path, PurePosixPath(path.name)) for path in paths if not path.exists()]
+    return [*find_sounds(path for path in paths if path.exists()), *absent]
+
+
 def _prefixes(roots: list[Path]) -> list[PurePosixPath]:
     """First part of the names below each root; of two that differ in case only, one is numbered too."""
     if len(roots) == 1:

@@ -18,6 +18,16 @@ def shown(path: Path | str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def many(n: int, what: str, plural: str = "") -> str:
+    """Count things: 1 copy, 2 copies."""
+    return f"{n:,} {what if n == 1 else plural or what + 's'}"
+
+
+def why(error: Exception) -> str:
+    """What went wrong; of the system's errors without the path, which the message has already."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
 def failure_record(failure: Failure) -> dict[str, object]:
     """A sound that has no embedding, and why, for JSON."""
     return {"path": shown(failure.path), "error": failure.code, "reason": shown(failure.reason)}

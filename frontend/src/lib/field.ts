@@ -121,7 +121,7 @@ export function isInside(line: readonly (readonly [number, number])[], px: numbe
 
 const COARSE = 24; // cells a side
 
-/** Where a group's name goes: the middle of its fullest corner of a coarse grid; and how many it has. */
+/** Where a group's name goes: the middle of its fullest corner of a coarse grid, of several the one nearest to its own middle; and how many it has. */
 export function namePlaces(field: Field, groups: Uint16Array, nGroups: number, bounds: Box): { x: number; y: number; n: number }[] {
   const cells = Array.from({ length: nGroups }, () => new Map<number, number[]>());
   const counts = new Uint32Array(nGroups);
@@ -137,8 +137,13 @@ export function namePlaces(field: Field, groups: Uint16Array, nGroups: number, b
     else own.set(key, [i]);
   }
   return cells.map((own, group) => {
-    const best = [...own.values()].reduce((a, b) => (b.length > a.length ? b : a), []);
-    const mean = (values: Float32Array) => best.reduce((sum, i) => sum + (values[i] as number), 0) / Math.max(best.length, 1);
-    return { x: mean(field.x), y: mean(field.y), n: counts[group] as number };
+    const corners = [...own.values()];
+    const most = Math.max(...corners.map((rows) => rows.length));
+    const middle = (rows: number[]) => [field.x, field.y].map((values) => rows.reduce((sum, i) => sum + (values[i] as number), 0) / Math.max(rows.length, 1)) as [number, number];
+    const [midX, midY] = middle(corners.flat());
+    const away = ([x, y]: [number, number]) => Math.hypot(x - midX, y - midY);
+    const full = corners.filter((rows) => rows.length === most).map(middle);
+    const [x, y] = full.reduce((a, b) => (away(b) < away(a) ? b : a), full[0] ?? [0, 0]);
+    return { x, y, n: counts[group] as number };
   });
 }

@@ -12,6 +12,7 @@ import orjson
 
 from soundalike.errors import ModelError, PipelineMismatch
 from soundalike.export import atomic
+from soundalike.readable import why
 from soundalike.types import F32, F64
 
 FORMAT, VERSION = "soundalike classifier", 1
@@ -95,7 +96,7 @@ class Classifier:
         try:
             record = orjson.loads(Path(path).read_bytes())
         except (OSError, ValueError) as error:
-            raise ModelError(f"{path}: no classifier can be read here ({error})") from error
+            raise ModelError(f"{path}: no classifier can be read here ({why(error)})") from error
         if not isinstance(record, dict) or record.get("format") != FORMAT:
             raise ModelError(f"{path}: this is not a classifier; `soundalike train` makes one")
         if record.get("version") != VERSION:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from soundalike.errors import SoundalikeError
 from soundalike.folders import find_sounds
+from soundalike.readable import why
 
 
 def read_labels(source: str | Path) -> dict[Path, str]:
@@ -53,5 +54,5 @@ def _of_table(path: Path) -> dict[Path, str]:
                 if found.setdefault(sound, cells[1]) != cells[1]:
                     raise SoundalikeError(f"{path}, line {number}: {cells[0]} has two labels")
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SoundalikeError(f"{path}: labels cannot be read here ({error})") from error
+        raise SoundalikeError(f"{path}: labels cannot be read here ({why(error)})") from error
     return found

@@ -91,15 +91,19 @@ def deal(numbers: npt.NDArray[np.intp], n_folds: int, seed: int) -> Ints:
 def learning_curve(vectors: F32, labels: Sequence[str], *, n_draws: int = 5, seed: int = 0) -> list[CurvePoint]:
     """Accuracy on a held-out fifth with 1, 2, 4, … examples of each label, while all labels have so many.
 
+    Where a label has fewer than five examples, one of them is held out.
+
     Parameters and errors as for `cross_validate`.
     """
     names, numbers = np.unique(np.array(labels, dtype=object).astype(str), return_inverse=True)
-    most = int(np.bincount(numbers).min() * (N_FOLDS - 1) // N_FOLDS) if len(names) > 1 else 0
+    fewest = int(np.bincount(numbers).min()) if len(names) > 1 else 0
+    n_folds = max(min(N_FOLDS, fewest), 1)
+    most = fewest * (n_folds - 1) // n_folds
     points = []
     for n_shots in [2**i for i in range(12) if 2**i <= most]:
         found = []
         for draw in range(n_draws):
-            test = deal(numbers, N_FOLDS, seed + draw) == 0
+            test = deal(numbers, n_folds, seed + draw) == 0
             rows = shots(numbers, ~test, n_shots, seed + draw)
             trained = train(vectors[rows], [str(names[i]) for i in numbers[rows]], pipeline="")
             said = np.array(trained.answer(vectors[test], "").names)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from soundalike.cli.common import PATH, device_option, json_option, note, print_json, say_failed, shown
+from soundalike.cli.common import NO_SOUNDS, PATH, device_option, json_option, note, print_json, say_failed, shown
 from soundalike.cli.library import library_option
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ def train(
     done.classifier.save(out)
     if picture and done.report:
         _write_picture(done.report, picture)
+    if done.report is None:
+        note("Too few examples to test" + (", and to draw" if picture else "") + ": two of each label are needed.")
     _print_json_training(done, out) if as_json else _print_training(done)
     note(f"classifier: {shown(out)}")
     _end(done.failures, as_json)
@@ -61,7 +63,6 @@ def _print_training(done: Training) -> None:
     click.echo(f"{done.classifier.n_examples} examples of {len(done.classifier.labels)} labels")
     report = done.report
     if report is None:
-        note("Too few examples to test: two of each label are needed.")
         return
     folds = f"{report.n_folds}-fold cross-validation"
     click.echo(f"accuracy {report.accuracy:.1%}, mean of the labels {report.balanced_accuracy:.1%} ({folds})")
@@ -103,10 +104,11 @@ def classify(
 ) -> None:  # fmt: skip
     """Label sounds, by words or by what train has learned.
 
-    Without SOUNDS, the whole library. Labels in words need no examples; what fits none of them is called "none of
-    these".
+    SOUNDS are files, or folders of them; without any, the whole library is labeled. Labels in words need no examples;
+    what fits none of them is called "none of these".
     """
     from soundalike.classify import Classifier
+    from soundalike.folders import named_sounds
     from soundalike.library import Filters, Library
 
     if (by is None) == (not label):
@@ -115,7 +117,10 @@ def classify(
         raise click.UsageError("Each --label is words, and different from the others.")
     labels = Classifier.load(by) if by else list(label)
     with Library.open(library, device=device) as opened:
-        done = opened.classify(labels, sounds or None, Filters(folders=folder))
+        paths = [sound.path for sound in named_sounds(sounds)] if sounds else None
+        done = opened.classify(labels, paths, Filters(folders=folder))
+    if not done.sounds and not done.failures:
+        note(NO_SOUNDS)
     for sound in done.sounds:
         ranking = sound.ranking[:top]
         if as_json:
@@ -137,9 +142,12 @@ def labels() -> None:
 @click.option("--examples", type=PATH, help="The labels so far: folders or a CSV file, as for `soundalike train`.")
 @click.option("--limit", "-n", default=20, show_default=True, type=click.IntRange(min=1), help="How many sounds.")
 @click.option("--folder", multiple=True, type=PATH, help="Only below this folder; may be repeated.")
+@device_option
 @library_option
 @json_option
-def suggest(examples: Path | None, limit: int, folder: tuple[Path, ...], library: Path | None, as_json: bool) -> None:
+def suggest(
+    examples: Path | None, limit: int, folder: tuple[Path, ...], device: str, library: Path | None, as_json: bool
+) -> None:
     """Say which sounds of the library to label next.
 
     Those of which a classifier is least sure, each unlike the others. Without examples: sounds that are typical,
@@ -147,7 +155,7 @@ def suggest(examples: Path | None, limit: int, folder: tuple[Path, ...], library
     """
     from soundalike.library import Filters, Library
 
-    with Library.open(library) as opened:
+    with Library.open(library, device=device) as opened:
         found = opened.suggest_labels(examples or {}, limit, Filters(folders=folder))
     for rank, one in enumerate(found, 1):
         if as_json:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from soundalike.cli.common import PATH, device_option, json_option, note, print_json, shown
+from soundalike.cli.common import NO_SOUNDS, PATH, device_option, json_option, many, note, print_json, shown
 from soundalike.cli.library import library_option
 
 if TYPE_CHECKING:
@@ -52,13 +52,17 @@ def clusters(
         print_json(_record(number, cluster)) if as_json else _print(number, cluster)
     if as_json and found.outliers:
         print_json({"cluster": None, "outliers": [shown(sound.path) for sound in found.outliers]})
-    note(f"{len(found.clusters)} clusters ({method}, {found.rule}); {len(found.outliers)} outliers")
+    if found.clusters or found.outliers:
+        apart = "far from the middle of its cluster" if method == "kmeans" else "in none"
+        note(f"{many(len(found.clusters), 'cluster')} ({method}, {found.rule}); {len(found.outliers)} {apart}")
+    else:
+        note(NO_SOUNDS)
     _keep(found, m3u, copy_to, link_to)
 
 
 def _print(number: int, cluster: SoundCluster) -> None:
     words = ", ".join(cluster.words)
-    click.echo(f"{number:3}  {cluster.name}  ({len(cluster.matches)} sounds; {words})")
+    click.echo(f"{number:3}  {cluster.name}  ({many(len(cluster.matches), 'sound')}; {words})")
     for match in cluster.matches[:_EXEMPLARS]:
         click.echo(f"     {match.score:.4f}  {shown(match.path)}")
 
@@ -77,11 +81,11 @@ def _draw(library: Library, found: Clusters, path: Path) -> None:
     import numpy as np
 
     from soundalike.export import atomic
-    from soundalike.map2d import draw_picture, scene
+    from soundalike.map2d import IN_NONE, draw_picture, scene
 
     number = {match.sound.id: i for i, one in enumerate(found.clusters) for match in one.matches}
     alone = [sound for sound in found.outliers if sound.id not in number]
-    names = [one.name for one in found.clusters] + ["in no cluster"] * bool(alone)
+    names = [one.name for one in found.clusters] + [IN_NONE] * bool(alone)
     sounds = sorted([match.sound for one in found.clusters for match in one.matches] + alone, key=lambda one: one.id)
     whole = library.map()
     rows = np.searchsorted(whole.ids, [sound.id for sound in sounds])

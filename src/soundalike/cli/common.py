@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from soundalike.readable import failure_record
+from soundalike.readable import many as many
 from soundalike.readable import shown as shown
 
 if TYPE_CHECKING:
     from soundalike.types import Embedding, Failure
 
 PATH = click.Path(path_type=Path)
+NO_SOUNDS = "There are no sounds here: none was added to the library yet, or none lies below --folder."
 Command = Callable[..., Any]
 
 

@@ -15,6 +15,7 @@ from soundalike.cli.common import (
     PATH,
     clock,
     json_option,
+    many,
     note,
     print_json,
     progress_bar,
@@ -78,7 +79,7 @@ def duplicates(
         for number, group in enumerate(groups, 1):
             print_json(_record(number, group)) if as_json else _print(number, group)
         n_others = sum(len(group.sounds) - 1 for group in groups)
-        note(f"{len(groups)} groups, {n_others} copies, in {clock(time.monotonic() - start)}")
+        note(f"{many(len(groups), 'group')}, {many(n_others, 'copy', 'copies')}, in {clock(time.monotonic() - start)}")
         for failure in failures:
             say_failed(failure, as_json)
         if apply and groups:
@@ -92,7 +93,7 @@ def _undo(library: Library, trash: Path | None, as_json: bool) -> None:
     back = library.undo_trash(trash)
     for path in back:
         print_json({"path": shown(path)}) if as_json else click.echo(shown(path))
-    note(f"{len(back)} files are back")
+    note(f"{many(len(back), 'file is', 'files are')} back")
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from soundalike.cli.common import (
     device_option,
     failed_before,
     json_option,
+    many,
     note,
     print_json,
     progress_bar,
@@ -235,7 +236,7 @@ def remove(paths: tuple[Path, ...], library: Path | None, as_json: bool) -> None
     if as_json:
         print_json({"n_removed": n_sounds})
     else:
-        note(f"{n_sounds} sounds forgotten")
+        note(f"{many(n_sounds, 'sound')} forgotten")
 
 
 @click.command()

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from soundalike.cli.common import PATH, device_option, json_option, note, print_json, progress_bar, shown
+from soundalike.cli.common import (
+    NO_SOUNDS,
+    PATH,
+    device_option,
+    json_option,
+    many,
+    note,
+    print_json,
+    progress_bar,
+    shown,
+)
 from soundalike.cli.library import library_option
 
 if TYPE_CHECKING:
@@ -53,6 +63,8 @@ def map(
         name = title or f"Sounds of {opened.path.name.removesuffix('.library').lstrip('.')}"
     rows = [row for row, sound_id in enumerate(found.ids.tolist()) if sound_id in known]
     sounds = [known[int(found.ids[row])] for row in rows]
+    if not sounds:
+        raise click.UsageError(NO_SOUNDS)
     if as_json:
         _print(found, rows, sounds)
     drawn = scene(
@@ -82,4 +94,4 @@ def _write(path: Path, drawn: Scene, title: str, color: Any, dark: bool) -> None
         content = draw_page(drawn, title, path.absolute().parent)
     with atomic(path) as file:
         file.write(content)
-    note(f"map of {len(drawn.paths):,} sounds: {shown(path)}")
+    note(f"map of {many(len(drawn.paths), 'sound')}: {shown(path)}")

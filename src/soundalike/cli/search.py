@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from soundalike.cli.common import PATH, clock, device_option, json_option, note, print_json, shown
+from soundalike.cli.common import NO_SOUNDS, PATH, clock, device_option, json_option, many, note, print_json, shown
 from soundalike.cli.library import library_option
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def _keep(answer: Answer, copy_to: Path | None, m3u: Path | None) -> None:
 
     if copy_to is not None:
         copied, missing = copy_sounds(answer, copy_to)
-        note(f"{len(copied)} sounds copied to {shown(copy_to)}")
+        note(f"{many(len(copied), 'sound')} copied to {shown(copy_to)}")
         for path in missing:
             note(f"failed: {shown(path)}: cannot be copied; is it still there?")
         if missing:
@@ -234,5 +234,7 @@ def bench_index(queries: int, limit: int, build: bool, library: Path | None, as_
             print_json(row.record())
         else:
             click.echo(row)
+    if not rows:
+        note(NO_SOUNDS)
     if len(rows) == 1:
         note("This library has no index: every search is exact. To make one and measure it: --build")

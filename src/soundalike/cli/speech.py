@@ -6,7 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -62,10 +62,11 @@ def transcribe(
     that was broken off goes on where it stopped.
     """
     from soundalike.embed import load_model
+    from soundalike.folders import named_sounds
 
     if times and (as_json or out):
         raise click.UsageError("--times is for the terminal; --json and subtitles have times anyway.")
-    sounds = _sounds(files)
+    sounds = named_sounds(files)
     if not sounds:
         raise click.UsageError(f"no sounds found under {', '.join(shown(path) for path in files)}")
     work = list(zip(sounds, _places(sounds, out, kind), strict=True))
@@ -120,14 +121,6 @@ def speakers(files: tuple[Path, ...], model: str, threshold: float | None, devic
         say_failed(failure, as_json)
     (_print_pairs if as_json else _show_pairs)(voices)
     sys.exit(1 if voices.failures else 0)
-
-
-def _sounds(files: tuple[Path, ...]) -> list[SoundFile]:
-    """Sounds by name and in folders; what is not there stays, and costs its neighbours nothing."""
-    from soundalike.folders import SoundFile, find_sounds
-
-    absent = [SoundFile(path, PurePosixPath(path.name)) for path in files if not path.exists()]
-    return [*find_sounds([path for path in files if path.exists()]), *absent]
 
 
 def _is_written(sound: Path, place: Place | None) -> bool:

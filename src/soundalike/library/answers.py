@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from soundalike.errors import LibraryError, ModelError, SoundError
+from soundalike.errors import LibraryError, ModelError, SoundalikeError, SoundError
 from soundalike.library.asking import vector_of
 from soundalike.library.calibration import calibration_of
 from soundalike.library.finder import current_space
@@ -57,7 +57,7 @@ class Answers:
 
         Raises
         ------
-        LibraryError
+        SoundalikeError
             if fewer than two labels have a sound that can be used
         """
         from soundalike.classify import cross_validate, learning_curve, train
@@ -67,7 +67,7 @@ class Answers:
         paths, vectors, failures = self._vectors_of(wanted)
         names = [wanted[path] for path in paths]
         if len(set(names)) < 2:
-            raise LibraryError(self.path, f"two labels or more are needed; sounds were found for {len(set(names))}")
+            raise SoundalikeError(f"two labels or more are needed; sounds were found for {len(set(names))}")
         space = current_space(self._store)
         classifier = train(vectors, names, pipeline=space.pipeline, model=space.model)
         points = learning_curve(vectors, names, seed=seed) if curve else []
@@ -112,7 +112,8 @@ class Answers:
 
         Parameters
         ----------
-        labels : the examples so far, as for `train`; may be an empty mapping
+        labels : the examples so far, as for `train`, in the library or not; may be an empty mapping. Those that
+            cannot be read are left out
         n : how many
         """
         from soundalike.classify import suggest
@@ -120,9 +121,12 @@ class Answers:
 
         wanted = {path.absolute(): label for path, label in _labels(labels).items()}
         sounds, vectors = self._sounds_and_vectors(filters)
-        found = suggest(vectors, [wanted.get(sound.path) for sound in sounds], n)
+        rest = [row for row, sound in enumerate(sounds) if sound.path not in wanted]
+        examples, of_examples, _ = self._vectors_of(wanted)
+        names = [*[None] * len(rest), *(wanted[path] for path in examples)]
+        found = suggest(np.concatenate([vectors[rest], of_examples]), names, n)
         rows = zip(found.rows.tolist(), found.doubt.tolist(), found.guesses, strict=True)
-        return [Suggestion(sounds[row], doubt, guess) for row, doubt, guess in rows]
+        return [Suggestion(sounds[rest[row]], doubt, guess) for row, doubt, guess in rows]
 
     def _label(self, by: Classifier | Sequence[str], vectors: F32) -> Labelled:
         from soundalike.classify import Classifier, label_vectors, zero_shot

@@ -13,6 +13,7 @@ import orjson
 
 from soundalike.errors import LibraryBusy, LibraryError
 from soundalike.library import schema
+from soundalike.readable import why
 
 DATABASE = "library.db"
 LOCK = "writer.lock"
@@ -105,7 +106,7 @@ def writer_lock(folder: Path, doing: str) -> Iterator[None]:
             lock.execute("BEGIN EXCLUSIVE")  # SQLite's file lock: the same on every system
         except sqlite3.OperationalError as error:
             if "lock" not in str(error):
-                raise LibraryError(folder, f"it cannot be written ({error})") from error
+                raise LibraryError(folder, f"it cannot be written ({why(error)})") from error
             raise LibraryBusy(folder, _who(folder)) from error
         about = {"pid": os.getpid(), "doing": doing, "since": time.strftime("%Y-%m-%d %H:%M:%S")}
         with suppress(OSError):

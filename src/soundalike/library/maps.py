@@ -22,6 +22,7 @@ from soundalike.export import atomic
 from soundalike.library.findings import Map
 from soundalike.library.matrix import FOLDER, Ids
 from soundalike.map2d import Layout, OnProgress, layout
+from soundalike.readable import why
 from soundalike.types import F32
 
 VERSION = 1
@@ -102,7 +103,7 @@ def write_map(kept: KeptMap, path: Path, library: str) -> None:
             np.savez(file, **arrays)
         own.replace(path)
     except (OSError, ExportError) as error:
-        raise LibraryError(path, f"the map is made, but cannot be kept ({error})") from error
+        raise LibraryError(path, f"the map is made, but cannot be kept ({why(error)})") from error
     for other in path.parent.glob("map-*.npz"):
         if other.stem.count("-") == 1 and other != path:
             other.unlink(missing_ok=True)

@@ -10,7 +10,10 @@ parts), picture (PNG), colors.
 
 from soundalike.map2d.page import draw_page
 from soundalike.map2d.picture import draw_picture
-from soundalike.map2d.scene import Scene, scene
+from soundalike.map2d.scene import IN_NONE, Scene, scene
 from soundalike.map2d.tsne import N_STEPS, Layout, OnProgress, layout, no_progress
 
-__all__ = ["N_STEPS", "Layout", "OnProgress", "Scene", "draw_page", "draw_picture", "layout", "no_progress", "scene"]
+__all__ = [
+    "IN_NONE", "N_STEPS", "Layout", "OnProgress", "Scene", "draw_page", "draw_picture", "layout", "no_progress",
+    "scene",
+]  # fmt: skip

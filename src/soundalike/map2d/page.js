@@ -22,15 +22,17 @@ const address = (i) => data.roots[inFolder[i]] + (data.odd[i] ?? encodeURICompon
 const clock = (s) => (s < 60 ? `${s < 10 ? s.toFixed(1) : Math.round(s)} s` : `${Math.floor(s / 60)}:${String(Math.round(s % 60) % 60).padStart(2, "0")}`);
 
 function densest(rows) {
-  // where a group's name goes: the middle of its fullest corner of a coarse grid
+  // where a group's name goes: the middle of its fullest corner of a coarse grid, of several the one nearest to its own middle
   const cells = new Map();
   for (const i of rows) {
     const key = Math.floor(X[i] * 24) * 32 + Math.floor(Y[i] * 24);
     (cells.get(key) ?? cells.set(key, []).get(key)).push(i);
   }
-  const best = [...cells.values()].reduce((a, b) => (b.length > a.length ? b : a), []);
-  const mean = (A) => best.reduce((sum, i) => sum + A[i], 0) / Math.max(best.length, 1);
-  return [mean(X), mean(Y)];
+  const most = Math.max(...[...cells.values()].map((cell) => cell.length));
+  const mean = (A, of) => of.reduce((sum, i) => sum + A[i], 0) / Math.max(of.length, 1);
+  const away = ([x, y]) => Math.hypot(x - mean(X, rows), y - mean(Y, rows));
+  const full = [...cells.values()].filter((cell) => cell.length === most).map((cell) => [mean(X, cell), mean(Y, cell)]);
+  return full.reduce((a, b) => (away(b) < away(a) ? b : a), full[0] ?? [0.5, 0.5]);
 }
 
 const range = (A) => A.reduce(([low, high], v) => [Math.min(low, v), Math.max(high, v)], n ? [1, 0] : [0, 1]);
@@ -151,7 +153,8 @@ function drawOver() {
   const order = grouping.rows.map((_, g) => g).sort((a, b) => grouping.rows[b].length - grouping.rows[a].length);
   for (const g of order) {
     if (only >= 0 && g !== only) continue;
-    label(grouping.names[g], ...toScreen(...grouping.at[g]), 600, 14, ink, paper, boxes, true);
+    const [x, y] = toScreen(...grouping.at[g]); // the name stands above the points that it is of
+    label(grouping.names[g], x, y - pointSize() / 2 - 12, 600, 14, ink, paper, boxes, true);
   }
   if (rows.length <= 60) for (const i of rows) label(data.names[i], ...toScreen(X[i], Y[i]), 400, 11.5, ink, paper, boxes, false);
 }

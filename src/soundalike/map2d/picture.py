@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from soundalike.canvas import LETTER_HEIGHT, LETTER_WIDTH, Canvas, Color
 from soundalike.map2d.colors import palette
-from soundalike.map2d.scene import Scene
+from soundalike.map2d.scene import IN_NONE, Scene
 from soundalike.types import F64
 
 Box = tuple[int, int, int, int]
@@ -36,15 +36,18 @@ def draw_picture(scene: Scene, title: str, *, by: str = "cluster", dark: bool = 
     height = int(places[:, 1].max()) + EDGE if len(places) else WIDTH // 2
     canvas = Canvas(WIDTH, max(height, int(LOWEST * WIDTH)), _PAPER[dark])
     canvas.text(EDGE, 30, _short(title, 70), _INK[dark])
-    count = f"{len(scene.paths):,} sounds, {len(names)} {by}s"
+    count = f"{len(scene.paths):,} sounds, {sum(name != IN_NONE for name in names)} {by}s"
     canvas.text(WIDTH - EDGE, 30, count, _FAINT[dark], align=1.0)
     if not len(of):
         return canvas.png()
-    _draw_points(canvas, places, np.array(palette(len(names), dark=dark), np.float32)[of])
+    shades = zip(names, palette(len(names), dark=dark), strict=True)
+    colors = [_FAINT[dark] if name == IN_NONE else color for name, color in shades]
+    _draw_points(canvas, places, np.array(colors, np.float32)[of])
     taken: list[Box] = []
+    above = np.array([0.0, _radius(len(of)) + LETTER_HEIGHT + 4])  # a name stands above the points that it is of
     for number in np.argsort(-np.bincount(of, minlength=len(names)), kind="stable").tolist():
-        if (of == number).any():
-            _write(canvas, _short(names[number], LONGEST), _densest(places[of == number]), taken, dark)
+        if (of == number).any() and names[number] != IN_NONE:
+            _write(canvas, _short(names[number], LONGEST), _densest(places[of == number]) - above, taken, dark)
     return canvas.png()
 
 
@@ -61,9 +64,14 @@ def _fitted(scene: Scene) -> F64:
     return fitted
 
 
+def _radius(n_points: int) -> float:
+    """Of a point, in pixels."""
+    return float(np.clip(120 / np.sqrt(n_points), 1.5, 7))
+
+
 def _draw_points(canvas: Canvas, places: F64, colors: npt.NDArray[np.float32]) -> None:
     """Lay a soft disc for each point; where many lie, their colors mix."""
-    radius = float(np.clip(120 / np.sqrt(len(places)), 1.5, 7))
+    radius = _radius(len(places))
     height, width = canvas.pixels.shape[:2]
     reach = int(radius) + 1
     steps = np.arange(-reach, reach + 1)
@@ -81,11 +89,13 @@ def _draw_points(canvas: Canvas, places: F64, colors: npt.NDArray[np.float32]) -
 
 
 def _densest(places: F64) -> F64:
-    """Middle of the fullest corner of a coarse grid: where a group's name goes."""
+    """Middle of the fullest corner of a coarse grid, of several the one nearest to the group's own middle."""
     cells = (places // (WIDTH / 24)).astype(np.int64)
     _, which, counts = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
-    middle: F64 = places[which.ravel() == counts.argmax()].mean(axis=0)
-    return middle
+    full = np.flatnonzero(counts == counts.max())
+    middles: F64 = np.stack([places[which.ravel() == cell].mean(axis=0) for cell in full])
+    nearest: F64 = middles[np.linalg.norm(middles - np.median(places, axis=0), axis=1).argmin()]
+    return nearest
 
 
 def _write(canvas: Canvas, text: str, at: F64, taken: list[Box], dark: bool) -> None:

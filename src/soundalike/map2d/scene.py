@@ -15,6 +15,7 @@ from soundalike.types import F32, F64
 Ints = npt.NDArray[np.int64]
 MOST_FOLDERS = 40
 OTHER = "other folders"
+IN_NONE = "in no cluster"  # a group that is none: drawn in grey, without a name
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +58,7 @@ def group_by_folder(paths: Sequence[Path], most: int = MOST_FOLDERS) -> tuple[In
         if len(set(deeper)) > most:
             break
         keys = deeper
-    names = ["/".join(key) or parents[0][common - 1] for key in keys]
+    names = ["/".join(key) or (parents[0][common - 1] if common else ".") for key in keys]
     kept = [name for name, _ in Counter(names).most_common()]
     kept = kept if len(kept) <= most else [*kept[: most - 1], OTHER]
     number = {name: i for i, name in enumerate(kept)}

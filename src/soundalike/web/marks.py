@@ -19,6 +19,7 @@ import orjson
 from soundalike.errors import LibraryError
 from soundalike.export import atomic
 from soundalike.library import Library, Sound
+from soundalike.readable import why
 
 FAVORITES, LABELS = "favorites.json", "labels.json"
 MOST_LABELS = 1000
@@ -138,7 +139,8 @@ def _read(path: Path, nothing: Any) -> Any:
     try:
         return orjson.loads(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise LibraryError(path, f"these marks cannot be read ({error}): repair the file, or move it away") from error
+        reason = f"these marks cannot be read ({why(error)}): repair the file, or move it away"
+        raise LibraryError(path, reason) from error
 
 
 def _write(path: Path, content: Any) -> None:

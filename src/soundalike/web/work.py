@@ -16,6 +16,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from soundalike.readable import many, shown
+
 if TYPE_CHECKING:
     from soundalike.library import Library, Progress
 
@@ -92,7 +94,7 @@ def _map(library: Library, report: Report) -> dict[str, Any]:
         report({"done": done, "total": total, "message": words})
 
     found = library.map(on_progress=on_progress)
-    return {"message": f"{len(found.ids):,} sounds in {len(found.names)} groups"}
+    return {"message": f"{many(len(found.ids), 'sound')} in {many(len(found.names), 'group')}"}
 
 
 def _duplicates(library: Library, report: Report) -> dict[str, Any]:
@@ -104,7 +106,7 @@ def _duplicates(library: Library, report: Report) -> dict[str, Any]:
     )
     keep_groups(library, groups)
     n_copies = sum(len(group.sounds) - 1 for group in groups)
-    return {"message": f"{len(groups):,} groups, {n_copies:,} copies", "n_failed": len(failures)}
+    return {"message": f"{many(len(groups), 'group')}, {many(n_copies, 'copy', 'copies')}", "n_failed": len(failures)}
 
 
 def _pull(task: Task, report: Report) -> dict[str, Any]:
@@ -135,8 +137,6 @@ def _push(task: Task, report: Report) -> dict[str, Any]:
 
 
 def _standing(progress: Progress) -> dict[str, Any]:
-    from soundalike.readable import shown
-
     last = shown(progress.last.path.name) if progress.last is not None else ""
     return {
         "done": progress.n_seen, "total": progress.n_total, "n_failed": progress.n_failed, "message": last,
