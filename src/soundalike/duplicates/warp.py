@@ -19,6 +19,7 @@ from soundalike.duplicates.prints import FRAME_S, N_BANDS, PER_SEMITONE
 from soundalike.types import F32, F64
 
 C64 = npt.NDArray[np.complex64]
+Rows = npt.NDArray[np.int64]
 
 Family = Literal["pitch", "tempo", "speed"]
 
@@ -33,6 +34,16 @@ _OFF = (-14, -10, -7, 7, 10, 14)  # frames
 _COARSE, _SHORT = 4, 100  # frames
 _QUICK = 9  # frames: what changes within them is detail
 _LEAST_QUICK = 0.45  # of the score at the ratio of durations itself, for the search to go on
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A hypothesis: what the second sound is to the first."""
+
+    family: Family
+    speed: float  # as in `Warp`
+    around: float  # semitones
+    within: float  # so many of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,32 +79,26 @@ def warp(first: F32, second: F32, ratios: tuple[float, float]) -> Warp | None:
     def worth(candidate: Candidate) -> float:
         return candidate[0] - _DOUBT * min(abs(float(np.log(candidate[3] / ratio))) for ratio in near)
 
-    score, semitones, lag, speed, family = max(_candidates(first, second, near), key=worth)
-    moved = _moved(_stretched(second, speed), semitones)
+    score, semitones, lag, speed, family = max(_best(first, second, list(_looks(near))), key=worth)
+    stretched, (n_frames,) = _stretched(second, [speed])
+    moved = _moved(stretched[0, :, :n_frames], semitones)
     return Warp(family, semitones, speed, lag * FRAME_S, score, *_evidence(first, moved, semitones, lag))
 
 
 def _is_promising(first: F32, second: F32, ratio: float) -> bool:
     """Whether a look at few frames shows anything, as it is or at the ratio of durations."""
     n = _COARSE if min(first.shape[1], second.shape[1]) >= _SHORT else 2
-    first, second = _coarse(first, n), _coarse(second, n)
-    size = _size(first, second)
-    picture = _Picture.of(first, size)
-    return any(
-        _best_shift(picture, _Picture.of(_stretched(second, speed), size))[0] >= _LEAST_QUICK for speed in (1.0, ratio)
-    )
+    looks = [Look("pitch", speed, 0.0, _MOST_SEMITONES) for speed in (1.0, ratio)]
+    return any(found[0] >= _LEAST_QUICK for found in _best(_coarse(first, n), _coarse(second, n), looks))
 
 
-def _candidates(first: F32, second: F32, ratios: Sequence[float]) -> Iterator[Candidate]:
+def _looks(ratios: Sequence[float]) -> Iterator[Look]:
     """Every hypothesis."""
-    size = _size(first, second)
-    picture = _Picture.of(first, size)
-    yield *_best_shift(picture, _Picture.of(second, size)), 1.0, "pitch"
+    yield Look("pitch", 1.0, 0.0, _MOST_SEMITONES)
     for speed in sorted({*ratios, *(ratios[-1] * near for near in _AROUND)}):
         if SPEEDS[0] < speed < SPEEDS[1] and abs(speed - 1) > 0.02:
-            stretched = _Picture.of(_stretched(second, speed), size)
-            yield *_best_shift(picture, stretched, 0.0, 0.3), speed, "tempo"
-            yield *_best_shift(picture, stretched, 12 * float(np.log2(speed)), 0.35), speed, "speed"
+            yield Look("tempo", speed, 0.0, 0.3)
+            yield Look("speed", speed, 12 * float(np.log2(speed)), 0.35)
 
 
 def _coarse(bands: F32, n: int) -> F32:
@@ -103,72 +108,88 @@ def _coarse(bands: F32, n: int) -> F32:
     return means
 
 
-def _stretched(bands: F32, speed: float) -> F32:
-    """Stretch in time, as a sound is that was played so much faster."""
+def _stretched(bands: F32, speeds: Sequence[float]) -> tuple[F32, list[int]]:
+    """Stretch in time, as a sound is that was played so much faster.
+
+    Returns
+    -------
+    (n_speeds, N_BANDS, n_frames), with silence after the shorter ones; and how many frames each has
+    """
     n = bands.shape[1]
-    if speed == 1.0 or n < 2:
-        return bands
-    places = np.linspace(0, n - 1, max(2, round(n * speed)), dtype=np.float32)
+    lengths = [n if speed == 1.0 else max(2, round(n * speed)) for speed in speeds]
+    frames = np.arange(max(lengths), dtype=np.float32)
+    places = np.stack([frames * np.float32((n - 1) / (length - 1)) for length in lengths])
     before = np.minimum(places.astype(np.int64), n - 2)
-    stretched: F32 = bands[:, before] + (places - before).astype(np.float32) * np.diff(bands, axis=1)[:, before]
-    return stretched
+    part = places - before.astype(np.float32)
+    is_in = frames < np.array(lengths)[:, None]
+    stretched: F32 = bands[:, before] * ((1 - part) * is_in) + bands[:, before + 1] * (part * is_in)
+    return stretched.transpose(1, 0, 2), lengths
 
 
-@dataclass(frozen=True, slots=True)
-class _Picture:
-    """Bands, ready to be compared with others."""
-
-    spectra: C64  # (N_BANDS, n): of each band over time
-    energies: F64  # (N_BANDS + 1,): of the first bands together
-
-    @classmethod
-    def of(cls, bands: F32, size: int) -> _Picture:
-        """Transform ``(N_BANDS, n_frames)``, with silence after it up to a size."""
-        energies = np.concatenate([[0.0], np.cumsum(np.einsum("bt,bt->b", bands, bands), dtype=np.float64)])
-        return cls(fft.rfft(bands, size, axis=1), energies)
-
-    @property
-    def size(self) -> int:
-        """How many frames."""
-        return 2 * (int(self.spectra.shape[1]) - 1)
+def _size(n_first: int, n_second: int) -> int:
+    """Frames that two pictures need so that no lag brings the end to the start."""
+    return 2 * int(fft.next_fast_len(-(-(max(n_first, n_second) + _MOST_LAG) // 2), real=True))
 
 
-def _size(first: F32, second: F32) -> int:
-    """Frames that two pictures need, the second at any speed, so that no lag brings the end to the start."""
-    most = max(first.shape[1], int(second.shape[1] * SPEEDS[1]) + 1) + _MOST_LAG
-    return 2 * int(fft.next_fast_len(-(-most // 2), real=True))
+def _best(first: F32, second: F32, looks: Sequence[Look]) -> list[Candidate]:
+    """Give the best shift and lag of each hypothesis.
+
+    All of them together, in few calls on large arrays: threads that compare pairs wait for each other between calls.
+    """
+    speeds = sorted({look.speed for look in looks})
+    stretched, _ = _stretched(second, speeds)
+    size = _size(first.shape[1], stretched.shape[2])
+    here, there = fft.rfft(first, size, axis=1), np.conj(fft.rfft(stretched, size, axis=2))
+    shifts = [_shifts(look) for look in looks]
+    rows = [speeds.index(look.speed) for look in looks]
+    product = np.concatenate([_products(here, there[row], some) for row, some in zip(rows, shifts, strict=True)])
+    lags = np.arange(-_MOST_LAG, _MOST_LAG + 1)
+    scores = fft.irfft(product, size, axis=1)[:, lags % size]
+    every_row = np.repeat(rows, [len(some) for some in shifts])
+    scores /= _energies(_summed(first), _summed(stretched)[every_row], np.concatenate(shifts))[:, None]
+    ends = np.cumsum([len(some) for some in shifts])[:-1]
+    return [_best_of(*one) for one in zip(looks, shifts, np.split(scores, ends), strict=True)]
 
 
-def _best_shift(
-    first: _Picture, second: _Picture, around: float = 0.0, within: float = _MOST_SEMITONES
-) -> tuple[float, float, int]:
-    """Score, semitones of the second above the first, and lag in frames: the best within so many semitones."""
-    most, lags = _MOST_SEMITONES * PER_SEMITONE, np.arange(-_MOST_LAG, _MOST_LAG + 1)
-    far = [abs(-shift / PER_SEMITONE - around) - within - 0.5 / PER_SEMITONE for shift in range(-most, most + 1)]
-    shifts = np.arange(-most, most + 1)[np.array(far) <= 1 / PER_SEMITONE]
-    conjugates = np.conj(second.spectra)
-    product = np.stack([_product(first.spectra, conjugates, int(shift)) for shift in shifts])
-    scores = fft.irfft(product, first.size, axis=1)[:, lags % first.size] / _energies(first, second, shifts)
-    is_far = np.abs(-shifts / PER_SEMITONE - around) > within + 0.5 / PER_SEMITONE
+def _best_of(look: Look, shifts: Rows, scores: F32) -> Candidate:
+    """Give the best of the scores ``(n_shifts, n_lags)`` that lies within the bounds."""
+    is_far = np.abs(-shifts / PER_SEMITONE - look.around) > look.within + 0.5 / PER_SEMITONE
     kept = np.where(is_far[:, None], -np.inf, scores)
     row, column = np.unravel_index(int(np.argmax(kept)), kept.shape)
     semitones = -(shifts[row] + _top(scores[:, column], int(row))) / PER_SEMITONE
-    return float(scores[row, column]), float(semitones), int(lags[column])
+    return float(scores[row, column]), float(semitones), int(column) - _MOST_LAG, look.speed, look.family
 
 
-def _product(first: C64, conjugates: C64, shift: int) -> C64:
-    """Spectrum of the correlation over time, with the second moved up by so many bands."""
-    low, high = max(shift, 0), min(shift + N_BANDS, N_BANDS)
-    product: C64 = np.einsum("bf,bf->f", first[low:high], conjugates[low - shift : high - shift])
+def _shifts(look: Look) -> Rows:
+    """Bands to shift by: those within the bounds and one more."""
+    most = _MOST_SEMITONES * PER_SEMITONE
+    shifts = np.arange(-most, most + 1)
+    return shifts[np.abs(-shifts / PER_SEMITONE - look.around) <= look.within + 1.5 / PER_SEMITONE]
+
+
+def _products(first: C64, second: C64, shifts: Rows) -> C64:
+    """Spectra ``(n_shifts, n)`` of the correlation over time, with the second moved up by a range of bands."""
+    low, high = int(shifts[0]), int(shifts[-1])
+    padded = np.zeros((N_BANDS + high - low, second.shape[1]), np.complex64)
+    rows = slice(max(0, -high), min(N_BANDS, N_BANDS - low))
+    padded[rows.start + high : rows.stop + high] = second[rows]
+    moved = np.lib.stride_tricks.sliding_window_view(padded, N_BANDS, axis=0)[::-1]
+    product: C64 = np.einsum("bf,sfb->sf", first, moved)
     return product
 
 
-def _energies(first: _Picture, second: _Picture, shifts: npt.NDArray[np.int64]) -> F32:
-    """Root of the energies of the bands that overlap at each shift, ``(n, 1)``."""
-    low, high = np.maximum(shifts, 0), np.minimum(shifts + N_BANDS, N_BANDS)
-    here, there = first.energies, second.energies
-    product = (here[high] - here[low]) * (there[high - shifts] - there[low - shifts])
-    roots: F32 = np.sqrt(np.maximum(product, 0)).astype(np.float32)[:, None] + np.float32(1e-9)
+def _summed(bands: F32) -> F64:
+    """Energies of the first bands together, ``(..., N_BANDS + 1)``."""
+    energies = np.einsum("...bt,...bt->...b", bands, bands)
+    summed: F64 = np.cumsum(np.concatenate([np.zeros((*energies.shape[:-1], 1)), energies], axis=-1), axis=-1)
+    return summed
+
+
+def _energies(here: F64, there: F64, shifts: Rows) -> F32:
+    """Root of the energies of the bands that overlap: of one picture, and of others ``(n, N_BANDS + 1)`` at shifts."""
+    low, high, row = np.maximum(shifts, 0), np.minimum(shifts + N_BANDS, N_BANDS), np.arange(len(shifts))
+    product = (here[high] - here[low]) * (there[row, high - shifts] - there[row, low - shifts])
+    roots: F32 = np.sqrt(np.maximum(product, 0)).astype(np.float32) + np.float32(1e-9)
     return roots
 
 
