@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,9 @@ from soundalike.duplicates import (
     Pair,
     Recording,
     Relation,
+    apart,
     find,
+    finding,
     groups_of,
     in_words,
     last_moved,
@@ -37,6 +40,7 @@ from soundalike.duplicates import (
     put_back,
 )  # fmt: skip
 from soundalike.duplicates.align import correlation, in_step, score_at
+from soundalike.duplicates.apart import Question, answer, answering
 from soundalike.duplicates.changes import coherence
 from soundalike.duplicates.lookup import sharing
 from soundalike.duplicates.prints import RATE, Store, log_bands, spectra
@@ -548,3 +552,47 @@ def test_landmarks_say_who_may_fit_whom(source: tuple[Path, F32], tmp_path: Path
         shared = sharing(store, prints)
     assert shared.pairs.tolist() == [[0, 1]]
     assert min(shared.n_rare) > 0
+
+
+@pytest.fixture
+def questions(source: tuple[Path, F32], tmp_path: Path) -> Iterator[tuple[Store, list[Question]]]:
+    files = [source[0], *(made(kind, source[1], tmp_path) for kind in ("gain", "pitch", "trimmed"))]
+    with Store() as store:
+        sides = [Side(recording(path), store.add(path)) for path in files]
+        store.finish()
+        yield store, [Question(sides[0], other, True, True) for other in sides[1:]]
+
+
+def test_another_process_answers_the_same(questions: tuple[Store, list[Question]]) -> None:
+    store, asked = questions
+    with answering(store, 1) as ask:
+        assert ask(asked) == answer(store, asked)
+    assert None not in answer(store, asked)
+
+
+def test_a_process_that_has_gone_is_not_missed(
+    questions: tuple[Store, list[Question]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, asked = questions
+    monkeypatch.setattr(apart, "__name__", "soundalike.nowhere")  # what it is to run
+    with answering(store, 1) as ask:
+        assert ask(asked) == answer(store, asked)
+        assert ask(asked) == answer(store, asked)
+
+
+def test_many_pairs_are_compared_in_processes(
+    source: tuple[Path, F32], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recordings = [recording(source[0]), *(recording(made(kind, source[1], tmp_path)) for kind in ("gain", "trimmed"))]
+    vectors = np.ones((3, 8), np.float32) / np.float32(np.sqrt(8))
+    expected = find(recordings, vectors, workers=2)
+    begun: list[int] = []
+
+    def counted(store: Store, n_processes: int) -> AbstractContextManager[apart.Answer]:
+        begun.append(n_processes)
+        return answering(store, n_processes)
+
+    monkeypatch.setattr(finding, "_MANY", 1)
+    monkeypatch.setattr(finding, "answering", counted)
+    assert find(recordings, vectors, workers=2) == expected
+    assert begun == [2]

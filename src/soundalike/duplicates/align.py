@@ -124,6 +124,8 @@ def in_step(one: F32, other: F32) -> F32:
     cross = x * np.conj(y)
     cross /= np.maximum(np.abs(cross), np.abs(cross).max() * 1e-6)
     best = float(_STEPS[int(np.argmax(np.abs(np.einsum("sl,l->s", _BETWEEN, fft.irfft(cross, n)[_LAGS % n]))))])
+    if best == 0:
+        return other
     turns = fft.rfftfreq(n).astype(np.float32) * np.complex64(2j * np.pi)
     shifted: F32 = fft.irfft(y * np.exp(-turns * best), n)[: len(other)]
     return shifted

@@ -6,15 +6,17 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from soundalike.duplicates.apart import Answer, Question, answering
 from soundalike.duplicates.groups import rank
 from soundalike.duplicates.lookup import MANY, sharing
 from soundalike.duplicates.prints import Print, Store
-from soundalike.duplicates.relation import Side, relate
+from soundalike.duplicates.relation import Side
 from soundalike.duplicates.values import Pair, Recording, Relation
 from soundalike.errors import SoundError
 from soundalike.parallel import in_order, n_cores
@@ -30,6 +32,7 @@ N_WARPED = 10  # of them, that are compared at other pitch and speed too
 LEAST_SURE = 0.7  # of the pairs that are reported by default
 _LEAST_COSINE = 0.3
 _BATCH = 64  # pairs
+_MANY = 2_000  # pairs: some ten seconds of work, for which processes are begun
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +78,13 @@ def find(
     with Store() as store, ThreadPoolExecutor(workers) as pool:
         prints, failures = _read(store, recordings, kept, pool, 8 * workers, on_progress)
         proposed = [one for one in _proposed(store, prints, vectors) if allowed(one.first, one.second)]
-
-        def compare(some: Sequence[Proposal]) -> list[Pair]:
-            found = (_compare(store, recordings, prints, one) for one in some)
-            return [pair for pair in found if pair is not None and pair.relation.sure >= least_sure]
-
+        n_processes = workers if workers > 1 and len(proposed) >= _MANY else 0
         batches = [proposed[at : at + _BATCH] for at in range(0, len(proposed), _BATCH)]
-        for n_done, found in enumerate(in_order(pool, compare, batches, 4 * workers), 1):
-            on_progress("compare", min(n_done * _BATCH, len(proposed)), len(proposed))
-            pairs += found
+        with answering(store, n_processes) as ask:
+            compare = partial(_compare, ask, recordings, prints)
+            for n_done, found in enumerate(in_order(pool, compare, batches, 4 * workers), 1):
+                on_progress("compare", min(n_done * _BATCH, len(proposed)), len(proposed))
+                pairs += [pair for pair in found if pair.relation.sure >= least_sure]
     return pairs, failures
 
 
@@ -153,13 +154,13 @@ def _neighbors(vectors: F32) -> Iterator[Rows]:
 
 
 def _compare(
-    store: Store, recordings: Sequence[Recording], prints: dict[int, Print], proposal: Proposal
-) -> Pair | None:
-    """What is found of two rows, the one to keep first."""
-    first, second = sorted((proposal.first, proposal.second), key=lambda row: rank(recordings[row]))
-    sides = Side(recordings[first], prints[first]), Side(recordings[second], prints[second])
-    try:
-        relation = relate(store, *sides, may_fit=proposal.may_fit, may_be_warped=proposal.may_be_warped)
-    except SoundError:  # it has gone since it was read
-        return None
-    return None if relation is None else Pair(first, second, relation)
+    ask: Answer, recordings: Sequence[Recording], prints: dict[int, Print], proposals: Sequence[Proposal]
+) -> list[Pair]:
+    """What is found of some proposals, of each the one to keep first."""
+    rows, questions = [], []
+    for one in proposals:
+        first, second = sorted((one.first, one.second), key=lambda row: rank(recordings[row]))
+        sides = Side(recordings[first], prints[first]), Side(recordings[second], prints[second])
+        rows.append((first, second))
+        questions.append(Question(*sides, one.may_fit, one.may_be_warped))
+    return [Pair(*two, found) for two, found in zip(rows, ask(questions), strict=True) if found is not None]

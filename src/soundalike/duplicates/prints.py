@@ -76,10 +76,16 @@ class Print:
 
 
 class Store:
-    """Prints of many sounds, in temporary files that go when it is closed."""
+    """Prints of many sounds, in temporary files that go when it is closed.
 
-    def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="soundalike-")
+    Parameters
+    ----------
+    folder : of a store of another process, that is read here
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._own = None if folder else tempfile.TemporaryDirectory(prefix="soundalike-")
+        self.folder = folder or Path(self._own.name if self._own else "")
         self._lock = threading.Lock()
         self._white, self._low, self._bands, self._marks = map(self._file, ("white", "low", "bands", "marks"))
         self.waves: I8 = np.zeros(0, np.int8)
@@ -87,13 +93,15 @@ class Store:
         self.bands: I8 = np.zeros(0, np.int8)
         self.marks: U32 = np.zeros((0, 2), np.uint32)  # hash, time in pairs of frames
         self._whole = lru_cache(_N_WHOLE)(_whole)
+        if folder:
+            self.finish()
 
     @property
     def _files(self) -> tuple[IO[bytes], ...]:
         return self._white, self._low, self._bands, self._marks
 
     def _file(self, name: str) -> IO[bytes]:
-        return Path(self._folder.name, name).open("w+b")
+        return (self.folder / name).open("w+b" if self._own else "rb")
 
     def __enter__(self) -> Self:
         return self
@@ -104,7 +112,8 @@ class Store:
         self._whole.cache_clear()
         for file in self._files:
             file.close()
-        self._folder.cleanup()
+        if self._own:
+            self._own.cleanup()
 
     def add(self, path: Path) -> Print:
         """Read a sound; safe to call from several threads.
