@@ -201,6 +201,24 @@ def test_embed_with_json_prints_a_line_per_sound_on_stdout(sounds: Path) -> None
     assert lines(call("embed", "in", "-o", "out", "--json")) == []
 
 
+def test_commands_that_are_advised_can_be_typed_as_they_stand(sounds: Path) -> None:
+    (sounds / "bad.mp3").write_text("words")
+    assert call("embed", "in", "-o", "my vectors").stderr.endswith('soundalike retry "my vectors"\n')
+    advice = call("add", "in", "-l", "my library").stderr.splitlines()[-1]
+    assert advice.endswith(f'soundalike retry -l "{Path("my library").absolute()}"')
+    usual = call("sync", "--retry", env={"SOUNDALIKE_LIBRARY": "my library"})
+    assert usual.stderr.endswith("soundalike retry\n")
+
+
+def test_an_interrupt_that_an_extension_made_an_import_error_of_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ImportError("initialization failed") from KeyboardInterrupt()
+
+    monkeypatch.setattr("soundalike.models.cards.card_of", broken)
+    result = call("info", "a.wav")
+    assert (result.exit_code, result.stderr) == (130, "soundalike: interrupted; what was finished is kept\n")
+
+
 def test_words_in_the_place_of_a_sound_are_told_where_they_belong() -> None:
     result = call("search", "rain on a roof")
     assert result.exit_code == 2

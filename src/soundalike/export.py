@@ -20,6 +20,7 @@ import numpy as np
 import orjson
 
 from soundalike.errors import ExportError, PipelineMismatch
+from soundalike.readable import why
 from soundalike.types import F32, F64
 
 Record = dict[str, Any]
@@ -229,6 +230,8 @@ def _read_folder(path: Path) -> Iterator[Record]:
 
 def _read_file(path: Path, lenient: bool = False) -> Iterator[Record]:
     """Read and check one file; ``lenient`` passes over JSON that holds something else altogether."""
+    if not path.exists():
+        raise ExportError(f"{path}: there is no such file or folder")
     if path.suffix not in _READERS:
         raise ExportError(f"{path}: not a format of embeddings. Known: {', '.join(_READERS)}")
     try:
@@ -237,7 +240,7 @@ def _read_file(path: Path, lenient: bool = False) -> Iterator[Record]:
                 continue
             yield _checked(record)
     except Exception as error:  # the readers' errors have no common tree
-        raise ExportError(f"{path}: these are not embeddings that can be read: {error}") from error
+        raise ExportError(f"{path}: these are not embeddings that can be read: {why(error)}") from error
 
 
 def _checked(record: Record) -> Record:

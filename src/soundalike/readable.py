@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,12 @@ def shown(path: Path | str) -> str:
     """Make a path printable, whatever bytes its name has; control characters become visible."""
     text = os.fsencode(path).decode(errors="backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def quoted(path: Path | str) -> str:
+    """Write a path as it can be typed into a command."""
+    text = shown(path)
+    return text if re.fullmatch(r"[\w./\\:~+,@%=-]+", text) else f'"{text}"'
 
 
 def many(n: int, what: str, plural: str = "") -> str:

@@ -78,9 +78,16 @@ class Verbs(click.Group):
         except SoundalikeError as error:
             note(f"soundalike: {error}")
             ctx.exit(1 if isinstance(error, SoundError) else 2)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, ImportError) as error:
+            if not _is_interrupt(error):
+                raise
             note("soundalike: interrupted; what was finished is kept")
             ctx.exit(130)
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Whether it is Ctrl-C, or what an extension that was being loaded has made of it."""
+    return error is not None and (isinstance(error, KeyboardInterrupt) or _is_interrupt(error.__cause__))
 
 
 def _has_library() -> bool:

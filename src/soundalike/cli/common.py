@@ -12,6 +12,7 @@ import click
 
 from soundalike.readable import failure_record
 from soundalike.readable import many as many
+from soundalike.readable import quoted as quoted
 from soundalike.readable import shown as shown
 
 if TYPE_CHECKING:

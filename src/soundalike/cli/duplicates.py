@@ -19,11 +19,12 @@ from soundalike.cli.common import (
     note,
     print_json,
     progress_bar,
+    quoted,
     say_failed,
     shown,
     workers_option,
 )
-from soundalike.cli.library import library_option
+from soundalike.cli.library import library_option, of_library
 
 if TYPE_CHECKING:
     from soundalike.duplicates import Step
@@ -84,7 +85,8 @@ def duplicates(
             say_failed(failure, as_json)
         if apply and groups:
             moved = opened.trash_duplicates(groups, trash)
-            note(f"moved to {shown(moved)}; put back with: soundalike duplicates --undo --trash {shown(moved.parent)}")
+            back = f"soundalike duplicates --undo{of_library(opened.path)}"
+            note(f"moved to {shown(moved)}; put back with: {back}" + (f" --trash {quoted(trash)}" if trash else ""))
     if failures:
         sys.exit(1)
 

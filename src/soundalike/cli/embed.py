@@ -20,6 +20,7 @@ from soundalike.cli.common import (
     note,
     print_json,
     progress_bar,
+    quoted,
     result_record,
     say_failed,
     shown,
@@ -123,5 +124,5 @@ def _run(
     note(f"{done}, {end.n_unchanged} unchanged, {end.n_failed} failed{before}. Results: {shown(out)}")
     if end.n_failed or end.n_failed_before:
         table = shown(out / FAILURE_TABLE)
-        note(f"What failed and why: {table}. To try those again: soundalike retry {shown(out)}")
+        note(f"What failed and why: {table}. To try those again: soundalike retry {quoted(out)}")
         sys.exit(1)

@@ -21,6 +21,7 @@ from soundalike.cli.common import (
     note,
     print_json,
     progress_bar,
+    quoted,
     result_record,
     say_failed,
     shown,
@@ -39,6 +40,13 @@ def library_option(command: Command) -> Command:
     """``--library``."""
     text = "Folder of the library.  [default: ~/.soundalike]"
     return click.option("--library", "-l", type=PATH, envvar="SOUNDALIKE_LIBRARY", help=text)(command)
+
+
+def of_library(folder: Path) -> str:
+    """How a further command names this library: not at all if it is the usual one."""
+    from soundalike.library import default_path
+
+    return "" if folder == default_path().absolute() else f" -l {quoted(folder)}"
 
 
 @click.command()
@@ -145,14 +153,15 @@ def _report(
     if not quiet or done.n_added or done.n_moved or done.n_removed or done.n_failed or done.n_measured:
         _summarize(library, done, time.monotonic() - started)
     if done.n_failed and end:
-        note("What failed and why: soundalike failures. To try those again: soundalike retry")
+        here = of_library(library.path)
+        note(f"What failed and why: soundalike failures{here}. To try those again: soundalike retry{here}")
         sys.exit(1)
 
 
 def _summarize(library: Library, done: Progress, took_s: float) -> None:
     for folder in done.unreachable:
-        name = shown(folder)
-        note(f"not there, or empty: {name}. Its sounds are kept; to forget them: soundalike remove {name}")
+        forget = f"soundalike remove {quoted(folder)}{of_library(library.path)}"
+        note(f"not there, or empty: {shown(folder)}. Its sounds are kept; to forget them: {forget}")
     removed = f"{done.n_removed} gone, " if done.n_removed else ""
     measured = f"aspects of {done.n_measured} measured, " if done.n_measured else ""
     moved = f"{done.n_moved} moved or copied, " if done.n_moved else ""

@@ -124,12 +124,9 @@ def table(features: Features) -> list[str]:
         lines.append(f"tempo {tempo.bpm:.1f} BPM or {tempo.alternative_bpm:.1f}, {sureness}")
     if key:
         lines.append(f"key {key}, {_sureness(key.correlation, CLEAR_KEY)}")
-    lines.append(
-        "onsets "
-        + (", ".join(f"{onset:.2f}" for onset in features.onsets_s[:12]) or "none")
-        + (", ..." if features.onsets_s.size > 12 else "")
-        + " s"
-    )
+    if features.onsets_s.size:
+        first = ", ".join(f"{onset:.2f}" for onset in features.onsets_s[:12])
+        lines.append(f"onsets {first}{', ...' if features.onsets_s.size > 12 else ''} s")
     lines += ["", f"{'':18}" + "".join(f"{name:>11}" for name in STATISTICS)]
     of_frames = summary(features)
     for name, values in of_frames.items():
