@@ -20,7 +20,6 @@ import numpy as np
 import orjson
 
 from soundalike.errors import ExportError, PipelineMismatch
-from soundalike.readable import why
 from soundalike.types import F32, F64
 
 Record = dict[str, Any]
@@ -240,7 +239,7 @@ def _read_file(path: Path, lenient: bool = False) -> Iterator[Record]:
                 continue
             yield _checked(record)
     except Exception as error:  # the readers' errors have no common tree
-        raise ExportError(f"{path}: these are not embeddings that can be read: {why(error)}") from error
+        raise ExportError(f"{path}: these are not embeddings that can be read: {error}") from error
 
 
 def _checked(record: Record) -> Record:
