@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import click
 import numpy as np
 import orjson
 import pytest
@@ -380,7 +381,8 @@ def test_every_kind_has_words() -> None:
         "pcm_s16le → mp3 128 kbit/s, pitch +2.0 st"
     )
     assert tuple(verb._KINDS) == KINDS
-    assert verb._LEAST_SURE == LEAST_SURE
+    said = verb.duplicates.get_help(click.Context(verb.duplicates))
+    assert f"[default: {LEAST_SURE}]" in said
 
 
 # The trash

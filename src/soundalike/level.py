@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from soundalike.types import F32, F64, LevelRule
+from soundalike.types import F32, LevelRule
 
 TARGET_RMS_DB = -20.0  # dBFS after "rms": the usual level of broadcast and of tagged training material
 TARGET_LOUDNESS_DB = -20.0  # LUFS after "loudness"
@@ -66,21 +66,11 @@ def loudness_db(samples: F32, sample_rate: int) -> float:
     """Loudness of a mono stretch in LUFS, ungated (ITU-R BS.1770-4, K-weighting of the power spectrum)."""
     from scipy import fft
 
+    from soundalike.loudness import k_weighting
+
     spectrum = fft.rfft(samples)
     power = np.square(spectrum.real, dtype=np.float64) + np.square(spectrum.imag, dtype=np.float64)
     power[1 : (samples.size + 1) // 2] *= 2.0  # all but zero and, if there is one, the Nyquist frequency
     frequencies = fft.rfftfreq(samples.size, 1 / sample_rate)
-    mean_square = float(np.sum(power * _k_weight(frequencies))) / samples.size**2
+    mean_square = float(np.sum(power * np.abs(k_weighting(frequencies)) ** 2)) / samples.size**2
     return -0.691 + 10 * float(np.log10(mean_square + _NOTHING))
-
-
-def _k_weight(frequencies_hz: F64) -> F64:
-    """Power response of the K-weighting: a high shelf of +4 dB at 1.68 kHz after a high-pass at 38 Hz."""
-    s = 1j * frequencies_hz
-    high, low, q = 1681.97, 38.135, 0.5003
-    gain, shelf_q = 10 ** (3.99984 / 20), 0.70718
-    rise = gain * s**2 + np.sqrt(gain) * high / shelf_q * s + high**2
-    shelf = rise / (s**2 + high / shelf_q * s + high**2)
-    high_pass = s**2 / (s**2 + low / q * s + low**2)
-    power: F64 = np.abs(shelf * high_pass) ** 2
-    return power

@@ -37,16 +37,13 @@ _KINDS = (
     "pitch", "tempo", "speed", "filtered", "noise", "reverb", "edited",
 )  # fmt: skip
 
-_LEAST_SURE = 0.7
-
 
 @click.command()
 @click.option("--kind", "kinds", multiple=True, type=click.Choice(_KINDS), help="Only these; may be repeated.")
 @click.option("--across", nargs=2, type=PATH, metavar="A B", help="Only pairs with one sound below each folder.")
 @click.option("--folder", multiple=True, type=PATH, help="Only sounds below this folder; may be repeated.")
 @click.option(
-    "--min-sure", default=_LEAST_SURE, show_default=True, type=click.FloatRange(0, 1),
-    help="Only pairs that are as sure.",
+    "--min-sure", type=click.FloatRange(0, 1), help="Only pairs that are as sure.  [default: 0.7]"
 )  # fmt: skip
 @click.option("--apply", is_flag=True, help="Move all but the one to keep into the trash; needs --kind.")
 @click.option("--trash", type=PATH, help="The trash folder, for --apply and --undo; in the library by default.")
@@ -55,8 +52,8 @@ _LEAST_SURE = 0.7
 @library_option
 @json_option
 def duplicates(
-    kinds: tuple[Any, ...], across: tuple[Path, Path] | None, folder: tuple[Path, ...], min_sure: float, apply: bool,
-    trash: Path | None, undo: bool, workers: int | None, library: Path | None, as_json: bool,
+    kinds: tuple[Any, ...], across: tuple[Path, Path] | None, folder: tuple[Path, ...], min_sure: float | None,
+    apply: bool, trash: Path | None, undo: bool, workers: int | None, library: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Find files that are one recording, and which to keep.
 

@@ -11,6 +11,7 @@ from typing import Any
 from soundalike.library.duplicates import Duplicate
 from soundalike.library.values import Match, Sound, Status
 from soundalike.readable import shown
+from soundalike.types import F32
 
 Record = dict[str, Any]
 
@@ -29,6 +30,15 @@ def match_record(rank: int, match: Match) -> Record:
 def sound_record(sound: Sound) -> Record:
     """A sound, and what is known of it."""
     return _known({"path": shown(sound.path), "duration_seconds": sound.duration_s, **_facts(sound)})
+
+
+def embedding_record(sound: Sound, vector: F32, now: Status) -> Record:
+    """The embedding of a sound, as `soundalike embed` writes it, and its tags."""
+    return {
+        "filename": shown(sound.path.name), "duration_seconds": sound.duration_s, "embedding": vector,
+        "path": shown(sound.path), "model": now.model, "pipeline": now.pipeline, "sample_rate": sound.sample_rate,
+        "channels": sound.channels, "sha256": sound.sha256, "tags": dict(sound.tags),
+    }  # fmt: skip
 
 
 def status_record(now: Status) -> Record:

@@ -16,6 +16,7 @@ from soundalike.errors import ExportError
 from soundalike.export import read_embeddings, readable
 from soundalike.library import Library
 from soundalike.library.database import is_made
+from soundalike.library.records import embedding_record
 from soundalike.push.contract import NUMBERS, TEXTS, WHOLE, Fields, Row
 from soundalike.types import F32
 
@@ -75,13 +76,9 @@ def _from_library(path: Path, segments: bool) -> Iterator[Row]:
         for sound in library.sounds():
             if sound.id not in vector_of:
                 continue  # added since
-            fields = {
-                "filename": sound.path.name, "path": str(sound.path), "duration_seconds": sound.duration_s,
-                "model": now.model, "pipeline": now.pipeline, "sample_rate": sound.sample_rate,
-                "channels": sound.channels, "sha256": sound.sha256, "tags": sound.tags,
-            }  # fmt: skip
+            vector = vector_of[sound.id]
             parts = zip(*library.segments(sound.id), strict=True) if segments else None
-            yield from _rows(fields, vector_of[sound.id], parts)
+            yield from _rows(embedding_record(sound, vector, now), vector, parts)
 
 
 def _from_files(path: Path, segments: bool) -> Iterator[Row]:

@@ -14,7 +14,7 @@ import orjson
 
 from soundalike.errors import SoundalikeError
 from soundalike.library import Library, Sound
-from soundalike.library.records import sound_record
+from soundalike.library.records import embedding_record, sound_record
 from soundalike.library.results import m3u_lines
 from soundalike.readable import shown
 from soundalike.web.media import source_of
@@ -75,12 +75,7 @@ def _embeddings(library: Library, sounds: Sequence[Sound]) -> Iterator[bytes]:
         vector_of = dict(zip(ids.tolist(), vectors, strict=True))
         for sound in some:
             if sound.id in vector_of:
-                record = {
-                    "filename": shown(sound.path.name), "duration_seconds": sound.duration_s,
-                    "embedding": vector_of[sound.id], "path": shown(sound.path), "model": now.model,
-                    "pipeline": now.pipeline, "sample_rate": sound.sample_rate, "channels": sound.channels,
-                    "sha256": sound.sha256, "tags": dict(sound.tags),
-                }  # fmt: skip
+                record = embedding_record(sound, vector_of[sound.id], now)
                 yield orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n"
 
 
