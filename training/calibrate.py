@@ -1,11 +1,12 @@
 """From score to probability, and when to say that nothing matches.
 
-    python training/calibrate.py CLIPS HEARD SPACE.npz
+    python training/calibrate.py CLIPS HEARD TUNED.pt
 
-Pairs are drawn from the corpus clips whose words name one class (never from a judging set): half of them match (two
-sounds of a class; a class's name and a sound of it), half do not. Probability = 1 / (1 + exp(-(slope * score +
-offset))), fitted on one half of the packages, measured on the other: expected calibration error over ten equal bins
-of probability. Words come from file and folder names, about one in ten is wrong, and so a probability near 1 is rare.
+HEARD is what the tuned network hears in the clips (teacher.py, with TUNED.pt in the teacher's place). Pairs are drawn
+from the corpus clips whose words name one class (never from a judging set): half of them match (two sounds of a
+class; a class's name and a sound of it), half do not. Probability = 1 / (1 + exp(-(slope * score + offset))), fitted
+on one half of the packages, measured on the other: expected calibration error over ten equal bins of probability.
+Words come from file and folder names, about one in ten is wrong, and so a probability near 1 is rare.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 import soundalike
+from networks import load_tuned
 from space import unit_rows
 from teacher import Clips, load_heard
 
@@ -88,14 +90,14 @@ def fit(scores: np.ndarray, match: np.ndarray) -> tuple[float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("clips", "heard", "space"):
+    for name in ("clips", "heard", "tuned"):
         parser.add_argument(name, type=Path)
     args = parser.parse_args()
-    clips, space = Clips(args.clips), np.load(args.space)
+    clips, project = Clips(args.clips), load_tuned(args.tuned).project
     heard = load_heard(clips, args.heard)
     rows, names, halves = labelled(clips, heard["ids"])
     features = np.concatenate([heard["pooled"], heard["hidden"]], 1)[rows]
-    sounds = unit_rows((features - space["mean"]) @ space["matrix"])
+    sounds = unit_rows(features @ project.weight.detach().numpy().T + project.bias.detach().numpy())
     classes = sorted(set(names))
     labels = np.array([classes.index(name) for name in names])
     texts = soundalike.load_model().embed_text(classes)

@@ -1,6 +1,6 @@
 """Write the pocket model's files: audio.onnx, text.onnx, tokenizer.json; check each against torch.
 
-    python training/export.py --teacher TEACHER.pt --space SPACE.npz --text TEXT.pt --minilm FOLDER --out FOLDER
+    python training/export.py --tuned TUNED.pt --space SPACE.npz --text TEXT.pt --minilm FOLDER --out FOLDER
 
 TEXT may also be a text.onnx of before: what its words mean does not depend on the space, only where the classes lie.
 
@@ -23,7 +23,7 @@ import onnxruntime
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from networks import AudioTower, TextTower, load_teacher, load_text
+from networks import AudioTower, TextTower, load_teacher, load_text, load_tuned
 
 OPSET = 17
 TOLERANCE = 1e-5
@@ -130,12 +130,12 @@ def check(path: Path, model: torch.nn.Module, examples: list[torch.Tensor], bitw
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("teacher", "space", "text", "minilm", "out"):
+    for name in ("tuned", "space", "text", "minilm", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
-    audio = audio_tower(args.teacher, args.space)
+    audio = load_tuned(args.tuned)
     onnx.save(to_onnx(audio, torch.randn(2, 128, 400), "mel", {0: "n", 2: "frames"}), args.out / "audio.onnx")
     mels = [torch.randn(n, 128, t) for n, t in ((1, 30), (3, 100), (4, 1000))]
     check(args.out / "audio.onnx", audio, mels, bitwise=True)

@@ -17,10 +17,19 @@ from soundalike.models.convert.efficientat import Backbone
 
 
 def load_teacher(path: Path) -> Backbone:
-    """Published mn04_as weights in our own network, ready to run."""
-    model = Backbone()
-    model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), strict=True)
+    """Published mn04_as weights in our own network, ready to run; or what `tune.py` made of them."""
+    model, state = Backbone(), torch.load(path, map_location="cpu", weights_only=True)
+    if "tower" in state:
+        return load_tuned(path).backbone
+    model.load_state_dict(state, strict=True)
     return model.eval()
+
+
+def load_tuned(path: Path) -> AudioTower:
+    """The audio tower that `tune.py` saved, ready to run."""
+    tower = AudioTower(Backbone())
+    tower.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["tower"], strict=True)
+    return tower.eval()
 
 
 class AudioTower(nn.Module):

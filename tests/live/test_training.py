@@ -82,6 +82,73 @@ def test_copies_and_what_the_space_makes_of_them(clips: Path) -> None:
     np.testing.assert_allclose(np.delete(shrunk, 3), np.delete(calm, 3), rtol=1e-3)
 
 
+def test_tuning_brings_copies_near_and_goes_on_where_it_stopped(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pairs
+    import tune
+    from networks import AudioTower, Backbone, load_teacher, load_tuned
+    from teacher import Clips
+
+    torch.manual_seed(0)
+    start = AudioTower(Backbone()).eval()
+    monkeypatch.setattr(tune, "audio_tower", lambda *_: start)
+    corpus, examples = Clips(clips), pairs.Examples(np.zeros((1, 512), np.float32), "from p3 (Debian p3)")
+    rows = pairs.in_turn(corpus.rows, pairs.Config())
+    assert len({row["package"] for row in rows[:4]}) == 4
+    assert pairs.write_part(tmp_path / "pairs-0000.npy", rows[:12], 0, corpus, start, examples) == 12
+    near = pairs.Examples(np.load(tmp_path / "pairs-0000.npz")["wanted"], "")
+    assert pairs.write_part(tmp_path / "other.npy", rows[:2], 0, corpus, start, near) == 0
+
+    unseen = tune.load_pairs(tmp_path, held_out=True)
+    assert 0 < len(unseen.mels) < 12
+    assert unseen.mels[0][2].shape == (unseen.n_frames[0, 2], 128)
+    config, out = tune.Config(steps=4, batch=3, warm_steps=1), tmp_path / "tuned.pt"
+    lines = list(tune.rounds(tune.Tuning(start, config, out), tmp_path))
+    assert lines[-1].startswith("step 4, ")
+    taken_up = tune.Tuning(AudioTower(Backbone()).eval(), tune.Config(steps=6, batch=3), out)
+    assert taken_up.step == 4
+    mel, saved = torch.randn(1, 128, 64), load_tuned(out)
+    torch.testing.assert_close(taken_up.average(mel), saved(mel), rtol=0, atol=1e-5)  # folded, and as it is exported
+    torch.testing.assert_close(load_teacher(out)(mel)[1], saved.backbone(mel)[1])
+
+
+def test_a_log_mel_made_louder_is_that_of_the_louder_sound() -> None:
+    from soundalike.frontend import log_mel
+    from soundalike.models.cards import POCKET
+    from tune import at_gain
+
+    spec = POCKET.frontend
+    assert spec is not None
+    sound = (0.05 * np.random.default_rng(0).standard_normal(16_000)).astype(np.float32)
+    louder = log_mel(sound * np.float32(10 ** (2 / 20)), spec)
+    made = at_gain(torch.from_numpy(log_mel(sound, spec))[None], torch.tensor([2.0]))[0]
+    np.testing.assert_allclose(made.numpy(), louder, rtol=0, atol=1e-4)
+
+
+def test_tuning_learns(tmp_path: Path) -> None:
+    import tune
+    from networks import AudioTower, Backbone
+
+    torch.manual_seed(0)
+    tower, rng = AudioTower(Backbone()), np.random.default_rng(0)
+    mels = np.repeat(rng.standard_normal((8, 1, 96, 128)), 5, axis=1).astype(np.float16)
+    mels[:, 1:] += 0.5 * rng.standard_normal((8, 4, 96, 128)).astype(np.float16)
+    excerpts = torch.from_numpy(mels[:, 0].astype(np.float32)).transpose(1, 2)
+    for module in tower.modules():  # statistics as after training: an untrained network hears the same in everything
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0
+    with torch.no_grad():
+        tower(excerpts)
+        wanted = tower.eval()(excerpts).numpy()
+    pairs = tune.Pairs([list(five) for five in mels], np.full((8, 5), 96), wanted)
+    tuning = tune.Tuning(tower, tune.Config(steps=30, batch=4, warm_steps=5, rate=1e-3), tmp_path / "tuned.pt")
+    tuning.take_in(pairs)
+    apart = [tuning.advance(pairs)[2] for _ in range(30)]
+    assert np.mean(apart[:4]) > 0.01
+    assert np.mean(apart[-4:]) < 0.7 * np.mean(apart[:4])
+
+
 def test_audio_tower_exports_bit_close(tmp_path: Path) -> None:
     import onnx
 
