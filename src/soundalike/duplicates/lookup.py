@@ -12,7 +12,7 @@ from soundalike.duplicates.prints import Print, Store
 
 Rows = npt.NDArray[np.int64]
 
-LEAST_SHARED = 4  # landmarks at one offset
+LEAST_SHARED = 5  # landmarks at one offset
 MANY = 200  # rare landmarks: a piece of such a sound shares some, however it was filtered, coded or buried in noise
 _RARE = 24  # a landmark in more places than this tells nothing
 _OFFSET = 3  # pairs of frames in a bin of offsets
@@ -23,7 +23,7 @@ class Shared:
     """What landmarks say of some sounds."""
 
     pairs: Rows  # (n, 2): sounds that share some at one offset, the smaller row first
-    n_rare: Rows  # (n_sounds,): landmarks of each that few others have
+    n_rare: Rows  # (n_sounds,): landmarks of each that few others have, of one reading
 
 
 def sharing(store: Store, prints: Sequence[Print]) -> Shared:
@@ -44,7 +44,8 @@ def sharing(store: Store, prints: Sequence[Print]) -> Shared:
     found, votes = np.unique(np.concatenate(keys), return_counts=True)
     pairs = found[votes >= LEAST_SHARED] >> np.uint64(20)
     rows = np.unique(np.stack([pairs // len(prints), pairs % len(prints)], axis=1).astype(np.int64), axis=0)
-    return Shared(rows, np.bincount(owners, minlength=len(prints)))
+    readings = np.array([one.n_readings for one in prints], np.int64)
+    return Shared(rows, np.bincount(owners, minlength=len(prints)) // np.maximum(readings, 1))
 
 
 def _keys(one: Rows, other: Rows, ahead: Rows, n: int) -> npt.NDArray[np.uint64]:

@@ -44,6 +44,8 @@ _PASS_HZ = (60.0, 7200.0)
 _REACH = (8, 6)  # a landmark is the highest point within so many bins and pairs of frames
 _FAN = 5  # landmarks that each is paired with
 _AHEAD = 63  # pairs of frames from one to the other, at most
+SHORT_S = 2.0  # a shorter sound has few landmarks: it is read several times, each beginning a little later
+_READINGS = range(0, 2 * HOP, HOP // 2)  # samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,11 @@ class Print:
     n_marks: int
     start_s: float  # where it begins to sound
     end_s: float
+
+    @property
+    def n_readings(self) -> int:
+        """How often landmarks were looked for."""
+        return len(_READINGS) if self.end_s - self.start_s < SHORT_S else 1
 
 
 class Store:
@@ -134,7 +141,8 @@ class Store:
             power = spectra(samples)
             if not blocks:
                 bands = quantized(log_bands(power[: round(BANDS_S / FRAME_S)]), 16).T
-            marks.append(landmarks(power, start))
+            is_short = is_only and len(samples) < SHORT_S * RATE
+            marks.append(_read_often(samples, start) if is_short else landmarks(power, start))
             wave, low = (quantized(one, 16) for one in whiten(samples))
             places = self._append(self._white, wave), len(wave), self._append(self._low, low), len(low)
             blocks.append(Block(start / RATE, *places))
@@ -284,6 +292,12 @@ def log_bands(magnitudes: F32) -> F32:
     levels = np.log(levels + max(float(levels.max()), 1e-12) * 1e-3)
     flat: F32 = levels - ndimage.uniform_filter1d(levels, 12 * PER_SEMITONE, axis=1, mode="nearest")
     return flat
+
+
+def _read_often(samples: F32, start: int) -> U32:
+    """Landmarks of a short sound, wherever a grid of frames lies that a piece of it may have."""
+    found = [landmarks(spectra(samples[late:]), start + late) for late in _READINGS if late < len(samples)]
+    return np.unique(np.concatenate(found), axis=0)
 
 
 def landmarks(magnitudes: F32, start: int) -> U32:
