@@ -106,6 +106,9 @@ class _OpenVino:
             raise DeviceError("openvino is not available here. It needs: pip install 'soundalike[openvino]'")
         import openvino
 
+        # The first look into a tensor makes OpenVINO's table of types; of two threads that look first at the same
+        # time, one holds the table and waits for Python, the other holds Python and waits for the table.
+        np.array(openvino.Tensor(openvino.Type.f32, [1]).data)
         settings = {
             "INFERENCE_PRECISION_HINT": "bf16" if precision_of(device) == "bf16" else "f32",
             "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY",
