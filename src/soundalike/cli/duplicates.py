@@ -43,7 +43,7 @@ _KINDS = (
 @click.option("--across", nargs=2, type=PATH, metavar="A B", help="Only pairs with one sound below each folder.")
 @click.option("--folder", multiple=True, type=PATH, help="Only sounds below this folder; may be repeated.")
 @click.option(
-    "--min-sure", type=click.FloatRange(0, 1), help="Only pairs that are as sure.  [default: 0.7]"
+    "--min-sure", type=click.FloatRange(0, 1), help="Only pairs that are as sure.  [default: 0.8]"
 )  # fmt: skip
 @click.option("--apply", is_flag=True, help="Move all but the one to keep into the trash; needs --kind.")
 @click.option("--trash", type=PATH, help="The trash folder, for --apply and --undo; in the library by default.")

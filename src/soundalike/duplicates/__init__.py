@@ -5,7 +5,8 @@ Where to read, in the order of the work:
     values      what goes in and comes out          align     where one wave lies in another
     prints      what is compared of a sound         changes   gain, filter, noise, reverb between aligned waves
     lookup      landmarks propose                   warp      other pitch, tempo, speed
-    finding     all of it, in parallel              relation  the verdict on a pair
+    finding     all of it, in parallel              texture   what other pitch and tempo leave as it was
+    apart       many pairs, in processes            relation  the verdict on a pair
     groups      pairs to groups, what to keep       words     a relation in words
     trash       files away and back
 
