@@ -40,7 +40,7 @@ POCKET = ModelCard(
         max_tokens=64,
     ),
     calibration=Calibration(
-        sound_slope=7.457, sound_offset=-0.530, text_slope=14.305, text_offset=-1.331, nothing_below=0.25
+        sound_slope=7.280, sound_offset=-0.701, text_slope=13.123, text_offset=-1.120, nothing_below=0.25
     ),
     n_parameters=24_769_327,
     trained_on="AudioSet, through EfficientAT mn04_as; 18,202 free clips, lossy copies of 2,387; 13,653 phrases",
