@@ -15,7 +15,7 @@ import json
 import platform
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module, metadata
@@ -267,6 +267,19 @@ REFERENCES: dict[str, Reference] = {
 }
 
 
+def record(folder: Path, name: str, source: str, packages: Sequence[str], command: str) -> None:
+    """Write down, beside a golden file, what made it."""
+    path = folder / "provenance.json"
+    provenance = json.loads(path.read_text()) if path.exists() else {}
+    provenance[name] = {
+        "source": source,
+        "versions": {package: metadata.version(package) for package in packages},
+        "python": platform.python_version(),
+        "command": command,
+    }
+    path.write_text(json.dumps(dict(sorted(provenance.items())), indent=2) + "\n")
+
+
 def main(name: str) -> None:
     """Write the golden file of one front end and its line of provenance."""
     reference = REFERENCES[name]
@@ -275,15 +288,7 @@ def main(name: str) -> None:
     frames = np.union1d(np.arange(0, n_frames, reference.every), [n_frames - 1]).astype(np.int32)
     FOLDER.mkdir(exist_ok=True)
     np.savez_compressed(FOLDER / f"{name}.npz", mel=mel[:, frames], frames=frames, n_frames=n_frames)
-    path = FOLDER / "provenance.json"
-    provenance = json.loads(path.read_text()) if path.exists() else {}
-    provenance[name] = {
-        "source": reference.source,
-        "versions": {package: metadata.version(package) for package in reference.packages},
-        "python": platform.python_version(),
-        "command": f"python tests/golden/make_frontend.py {name}",
-    }
-    path.write_text(json.dumps(dict(sorted(provenance.items())), indent=2) + "\n")
+    record(FOLDER, name, reference.source, reference.packages, f"python tests/golden/make_frontend.py {name}")
 
 
 if __name__ == "__main__":

@@ -16,13 +16,12 @@ Nothing of an original is kept but its numbers and the names and shapes of its w
 from __future__ import annotations
 
 import json
-import platform
 import sys
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module, metadata
+from importlib import import_module
 from importlib.util import find_spec
 from math import prod
 from pathlib import Path
@@ -34,7 +33,7 @@ import numpy as np
 import numpy.typing as npt
 
 sys.path.insert(0, str(Path(__file__).parent))
-from make_frontend import make_signal
+from make_frontend import make_signal, record
 
 F32 = npt.NDArray[np.float32]
 Layout = dict[str, tuple[list[int], float, float]]  # shape, mean, spread of each tensor
@@ -244,15 +243,7 @@ def main(name: str) -> None:
     layout, vectors = original.run(original.signal())
     FOLDER.mkdir(exist_ok=True)
     np.savez_compressed(FOLDER / f"{name}.npz", vectors=vectors, layout=json.dumps(layout))
-    path = FOLDER / "provenance.json"
-    provenance = json.loads(path.read_text()) if path.exists() else {}
-    provenance[name] = {
-        "source": original.source,
-        "versions": {package: metadata.version(package) for package in original.packages},
-        "python": platform.python_version(),
-        "command": f"python tests/golden/make_originals.py {name}",
-    }
-    path.write_text(json.dumps(dict(sorted(provenance.items())), indent=2) + "\n")
+    record(FOLDER, name, original.source, original.packages, f"python tests/golden/make_originals.py {name}")
 
 
 if __name__ == "__main__":

@@ -142,7 +142,7 @@ class Store:
             if not blocks:
                 bands = quantized(log_bands(power[: round(BANDS_S / FRAME_S)]), 16).T
             is_short = is_only and len(samples) < SHORT_S * RATE
-            marks.append(_read_often(samples, start) if is_short else landmarks(power, start))
+            marks.append(_read_often(samples, power, start) if is_short else landmarks(power, start))
             wave, low = (quantized(one, 16) for one in whiten(samples))
             places = self._append(self._white, wave), len(wave), self._append(self._low, low), len(low)
             blocks.append(Block(start / RATE, *places))
@@ -267,12 +267,13 @@ def spectra(samples: F32) -> F32:
     """Give magnitudes ``(n_frames, N_FFT // 2 + 1)``; frame k is centered on sample k * HOP."""
     padded = np.pad(samples, N_FFT // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[::HOP]
-    out = [np.abs(fft.rfft(frames[at : at + 512] * _window(), axis=1)) for at in range(0, len(frames), 512)]
+    out = [np.abs(fft.rfft(frames[at : at + 512] * window(), axis=1)) for at in range(0, len(frames), 512)]
     return np.concatenate(out)
 
 
 @cache
-def _window() -> F32:
+def window() -> F32:
+    """Hann's, of one frame: ``(N_FFT,)``."""
     return np.hanning(N_FFT).astype(np.float32)
 
 
@@ -294,10 +295,10 @@ def log_bands(magnitudes: F32) -> F32:
     return flat
 
 
-def _read_often(samples: F32, start: int) -> U32:
+def _read_often(samples: F32, power: F32, start: int) -> U32:
     """Landmarks of a short sound, wherever a grid of frames lies that a piece of it may have."""
-    found = [landmarks(spectra(samples[late:]), start + late) for late in _READINGS if late < len(samples)]
-    return np.unique(np.concatenate(found), axis=0)
+    later = [landmarks(spectra(samples[late:]), start + late) for late in _READINGS[1:] if late < len(samples)]
+    return np.unique(np.concatenate([landmarks(power, start), *later]), axis=0)
 
 
 def landmarks(magnitudes: F32, start: int) -> U32:

@@ -14,10 +14,10 @@ import numpy as np
 from scipy import fft, ndimage
 
 from soundalike import audio
-from soundalike.duplicates.prints import RATE
+from soundalike.duplicates.prints import N_FFT, RATE, window
 from soundalike.types import F32
 
-N_FFT, HOP = 1024, 128
+HOP = 128
 _BINS = slice(4, round(7000 / RATE * N_FFT))
 _NEIGHBORS = 15  # bins that each is seen beside
 _CHUNK, _LEAST_CHUNK = 24, 4  # frames
@@ -56,7 +56,7 @@ def details(samples: F32, semitones: float = 0.0, speed: float = 1.0) -> F32:
     padded = np.pad(samples, (N_FFT // 2, N_FFT))
     starts = np.minimum(np.round(np.arange(n_frames) * hop).astype(np.int64), len(padded) - N_FFT)
     frames = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[starts]
-    sizes = np.abs(fft.rfft(frames * np.hanning(N_FFT).astype(np.float32), axis=1))
+    sizes = np.abs(fft.rfft(frames * window(), axis=1))
     levels = np.log(sizes + sizes.max() * np.float32(_FLOOR) + np.float32(1e-12))
     flat: F32 = (levels - ndimage.uniform_filter1d(levels, _NEIGHBORS, axis=1, mode="nearest"))[:, _BINS]
     return flat
